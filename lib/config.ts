@@ -1,0 +1,65 @@
+import * as v from 'valibot';
+
+/**
+ * The configuration, from environment variables, validated when a function starts. A function reads only the part it
+ * needs, so that `connect` runs without knowing of a broker. README.md has the table of all variables.
+ */
+
+const queueName = v.pipe(v.string(), v.regex(/^(?!amq\.)[\x21-\x7e]{1,240}$/));
+const httpUrl = v.pipe(v.string(), v.url(), v.regex(/^https?:/));
+const amqpUrl = v.pipe(
+  v.string(),
+  v.check(
+    (text) => URL.canParse(text) && /^amqps?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '',
+  ),
+);
+
+const variables = {
+  AMQP_URL: {
+    schema: amqpUrl,
+    looksLike: 'amqps://user:password@host:5671, with a virtual host after the port if it is not /',
+  },
+  API_QUEUE: {
+    schema: v.optional(queueName, 'api_queue'),
+    looksLike: 'the name of a queue, such as api_queue',
+  },
+  WS_QUEUE: { schema: v.optional(queueName, 'ws_queue'), looksLike: 'the name of a queue, such as ws_queue' },
+  REQUEST_STYLE: { schema: v.optional(v.picklist(['event', 'rpc']), 'event'), looksLike: 'event or rpc' },
+  TABLE_NAME: {
+    schema: v.pipe(v.string(), v.regex(/^[\w.-]{3,255}$/)),
+    looksLike: 'the name of a DynamoDB table',
+  },
+  MANAGEMENT_ENDPOINT: {
+    schema: httpUrl,
+    looksLike: 'https://<api>.execute-api.<region>.amazonaws.com/<stage>',
+  },
+} as const;
+
+type Variables = typeof variables;
+export type VariableName = keyof Variables;
+export type Config<Name extends VariableName> = { [N in Name]: v.InferOutput<Variables[N]['schema']> };
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Reads the named variables; an empty text counts as unset. Throws ConfigError that tells every variable at fault and
+ * what it should look like, but no value, for a value may hold a password.
+ */
+export function readConfig<Name extends VariableName>(
+  names: readonly Name[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config<Name> {
+  const faults: string[] = [];
+  const entries = names.map((name) => {
+    const { schema, looksLike } = variables[name];
+    const text = env[name] || undefined;
+    const result = v.safeParse(schema, text);
+    if (!result.success)
+      faults.push(`${name} is ${text === undefined ? 'not set' : 'not valid'}; it should be ${looksLike}`);
+    return [name, result.output];
+  });
+  if (faults.length > 0) throw new ConfigError(`Configuration: ${faults.join('. ')}.`);
+  return Object.fromEntries(entries) as Config<Name>;
+}

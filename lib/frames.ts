@@ -1,0 +1,127 @@
+import { type ErrorCode, GatewayError } from './errors';
+import { isObject, parseJson } from './json';
+
+/**
+ * The JSON text frames between a client and the gateway. What a client sends is parsed here once and trusted
+ * nowhere before; what it receives is built here and nowhere else. docs/PROTOCOL.md describes each frame.
+ */
+
+/** API Gateway closes a connection (1009) above 128 KB a message and refuses a larger post (413). */
+export const maxFrameBytes = 128 * 1024;
+
+/** `{"action", "id"?, "data"?}` from a client. */
+export interface ClientFrame {
+  action: string;
+  /** 1-64 printable ASCII characters, chosen by the client; null when it sent none. */
+  id: string | null;
+  data: unknown;
+}
+
+export interface AckFrame {
+  event: 'ack';
+  id?: string;
+  messageId: string;
+}
+
+export interface PongFrame {
+  event: 'pong';
+  id?: string;
+}
+
+export interface ErrorFrame {
+  event: 'error';
+  id: string | null;
+  code: ErrorCode;
+  message: string;
+  retryable: boolean;
+  /** The reply's own messageId and the error as the service gave it, where a service answered with one. */
+  messageId?: string;
+  data?: unknown;
+}
+
+export interface ReplyFrame {
+  event: string;
+  id?: string;
+  messageId?: string;
+  data: unknown;
+}
+
+export type ServerFrame = AckFrame | PongFrame | ErrorFrame | ReplyFrame;
+
+/** Names that only the gateway may give to an event: a reply cannot pass for an acknowledgement. */
+export const ownEvents: ReadonlySet<string> = new Set(['ack', 'error', 'pong', 'session']);
+
+/**
+ * Reads one frame, `body` as API Gateway hands it over (a string; serverless-offline passes binary frames on as
+ * bytes). Throws GatewayError `bad_frame`, `too_large` or `unknown_action`.
+ */
+export function parseFrame(body: unknown): ClientFrame {
+  if (typeof body !== 'string')
+    throw new GatewayError('bad_frame', 'Send text frames; binary ones are not read.');
+  if (Buffer.byteLength(body) > maxFrameBytes) {
+    throw new GatewayError('too_large', `A message may have ${maxFrameBytes} bytes at most.`);
+  }
+  const json = parseJson(body);
+  if (!isObject(json)) {
+    throw new GatewayError(
+      'bad_frame',
+      'A frame is a JSON object such as {"action":"send","id":"1","data":{}}.',
+    );
+  }
+  const id = json.id ?? null;
+  if (id !== null && !isClientId(id)) {
+    throw new GatewayError('bad_frame', 'id must be a string of 1 to 64 printable ASCII characters.');
+  }
+  if (typeof json.action !== 'string') throw unknownAction(json.action);
+  return { action: json.action, id, data: json.data };
+}
+
+/** The client's id in a body of any quality: errors answer to it whenever it can be read. */
+export function idOf(body: unknown): string | null {
+  const json =
+    typeof body === 'string' && Buffer.byteLength(body) <= maxFrameBytes ? parseJson(body) : undefined;
+  return isObject(json) && isClientId(json.id) ? json.id : null;
+}
+
+export function unknownAction(action: unknown): GatewayError {
+  return new GatewayError(
+    'unknown_action',
+    typeof action === 'string'
+      ? 'This action is not one of: send, ping.'
+      : 'The frame names no action; set "action" to one of: send, ping.',
+  );
+}
+
+export function ackFrame(id: string | null, messageId: string): AckFrame {
+  return { event: 'ack', ...optionalId(id), messageId };
+}
+
+export function pongFrame(id: string | null): PongFrame {
+  return { event: 'pong', ...optionalId(id) };
+}
+
+export function errorFrame(id: string | null, error: GatewayError): ErrorFrame {
+  return { event: 'error', id, code: error.code, message: error.message, retryable: error.retryable };
+}
+
+export function replyFrame(reply: {
+  event: string;
+  id: string | null;
+  messageId?: string;
+  data: unknown;
+}): ReplyFrame {
+  return {
+    event: reply.event,
+    ...optionalId(reply.id),
+    ...(reply.messageId === undefined ? {} : { messageId: reply.messageId }),
+    data: reply.data,
+  };
+}
+
+export function isClientId(id: unknown): id is string {
+  return typeof id === 'string' && /^[\x20-\x7e]{1,64}$/.test(id);
+}
+
+function optionalId(id: string | null): { id?: string } {
+  return id === null ? {} : { id };
+}

@@ -1,0 +1,199 @@
+import type { Delivery, OutgoingMessage } from './amqp';
+import { decodeCorrelation, encodeCorrelation } from './correlation';
+import { GatewayError } from './errors';
+import { isClientId, ownEvents } from './frames';
+import { isObject, type JsonObject, parseJson } from './json';
+
+/**
+ * The packets between the gateway and the services behind RabbitMQ, wire compatible with NestJS microservices:
+ * one request, and three forms of reply. A service needs none of the gateway's code. docs/PROTOCOL.md describes them.
+ */
+
+/** What a service is told about the sender; echoed in an event reply, it addresses the reply. */
+export interface Metadata {
+  socket_id: string;
+  websocket_service: 'ws-gateway';
+  message_id: string;
+  client_id?: string;
+  user_id?: string;
+}
+
+/** `event`: one way, replies are events. `rpc`: the body carries Nest's `id`, so that a Nest handler's return value is the reply. */
+export type RequestStyle = 'event' | 'rpc';
+
+export interface Request {
+  messageId: string;
+  connectionId: string;
+  clientId: string | null;
+  data: JsonObject;
+  /** Milliseconds since 1970. */
+  sentAt: number;
+  traceparent: string;
+}
+
+/** Where requests go and replies come back. */
+export interface RequestRoute {
+  apiQueue: string;
+  replyQueue: string;
+  style: RequestStyle;
+}
+
+/** A reply that names its receiver. */
+export interface Reply {
+  kind: 'reply';
+  connectionId: string;
+  /** The id that the client gave to the message this answers; null when unknown. */
+  clientId: string | null;
+  messageId?: string;
+  event: string;
+  data: unknown;
+}
+
+/** A service's refusal (Nest's `err`), on its way to the client as an error frame. */
+export interface ServiceError extends Omit<Reply, 'kind' | 'event'> {
+  kind: 'serviceError';
+}
+
+export type ParsedReply =
+  | Reply
+  | ServiceError
+  /** The end of a Nest response stream: well formed, and nothing to deliver. */
+  | { kind: 'nothing' }
+  | { kind: 'malformed'; reason: string };
+
+/**
+ * The request as every service receives it. `metadata` overwrites whatever the client put there, so that nobody
+ * can address another's socket. Throws GatewayError `invalid_message` for data that cannot be written as JSON.
+ */
+export function buildRequest(request: Request, route: RequestRoute): OutgoingMessage {
+  const metadata: Metadata = {
+    socket_id: request.connectionId,
+    websocket_service: 'ws-gateway',
+    message_id: request.messageId,
+    ...(request.clientId === null ? {} : { client_id: request.clientId }),
+  };
+  const correlationId = encodeCorrelation(request);
+  const packet = {
+    pattern: { cmd: 'send' },
+    data: { ...request.data, metadata },
+    ...(route.style === 'rpc' ? { id: correlationId } : {}),
+  };
+  return {
+    queue: route.apiQueue,
+    body: toJson(packet),
+    properties: {
+      contentType: 'application/json',
+      deliveryMode: 2,
+      messageId: request.messageId,
+      timestamp: Math.floor(request.sentAt / 1000),
+      correlationId,
+      replyTo: route.replyQueue,
+      headers: { traceparent: request.traceparent },
+    },
+  };
+}
+
+/** Reads a reply in any of its three forms: Nest event, Nest response, AMQP RPC reply. Never throws. */
+export function parseReply({ body, properties }: Delivery): ParsedReply {
+  const text = decodeUtf8(body);
+  if (text === undefined) return malformed('the body is not UTF-8');
+  const json = parseJson(text);
+  const correlation = decodeCorrelation(properties.correlationId);
+  const messageId = properties.messageId === undefined ? {} : { messageId: properties.messageId };
+
+  const isEvent = isObject(json) && 'pattern' in json && ('data' in json || correlation === undefined);
+  if (isEvent) return parseEvent(json, correlation, messageId);
+  if (correlation === undefined) return malformed('no pattern, and no correlationId of this gateway');
+  const claimsJson = properties.contentType?.startsWith('application/json') === true;
+  if (json === undefined && claimsJson) return malformed('the body is not JSON');
+
+  const target = { connectionId: correlation.connectionId, clientId: correlation.clientId, ...messageId };
+  if (isObject(json) && isNestResponse(json)) {
+    if (hasError(json)) return { kind: 'serviceError', ...target, data: withoutMetadata(json.err) };
+    if (!('response' in json)) return { kind: 'nothing' };
+    return { kind: 'reply', ...target, event: 'recv', data: withoutMetadata(json.response) };
+  }
+  return { kind: 'reply', ...target, event: 'recv', data: withoutMetadata(json === undefined ? text : json) };
+}
+
+function parseEvent(
+  json: JsonObject,
+  correlation: ReturnType<typeof decodeCorrelation>,
+  messageId: { messageId?: string },
+): ParsedReply {
+  const event = isObject(json.pattern) ? json.pattern.cmd : json.pattern;
+  if (typeof event !== 'string' || event === '')
+    return malformed('the pattern is neither a text nor {"cmd": text}');
+  if (ownEvents.has(event)) return malformed(`the pattern "${event}" names an event of the gateway's own`);
+
+  const metadata = metadataOf(json.data);
+  const connectionId = metadata?.socket_id ?? correlation?.connectionId;
+  if (connectionId === undefined)
+    return malformed('no metadata.socket_id, and no correlationId of this gateway');
+  if (!isConnectionId(connectionId)) return malformed('metadata.socket_id is no id of a connection');
+  // An id of another connection's message would mean nothing to this client.
+  const knownId = correlation?.connectionId === connectionId ? correlation.clientId : null;
+  return {
+    kind: 'reply',
+    connectionId,
+    clientId: isClientId(metadata?.client_id) ? metadata.client_id : knownId,
+    ...messageId,
+    event,
+    data: withoutMetadata(json.data),
+  };
+}
+
+/** Of API Gateway (base64) or serverless-offline (a UUID); what else would break the path of a post. */
+function isConnectionId(text: string): boolean {
+  return /^[\x21-\x7e]{1,128}$/.test(text);
+}
+
+/** Nest writes `{response}`, `{response, isDisposed}`, `{isDisposed}`, `{err, isDisposed}` or `{id, err, status}`. */
+function isNestResponse(json: JsonObject): boolean {
+  const known = ['id', 'response', 'err', 'isDisposed', 'status'];
+  return (
+    ('response' in json || json.isDisposed === true || hasError(json)) &&
+    Object.keys(json).every((key) => known.includes(key))
+  );
+}
+
+function hasError({ err }: JsonObject): boolean {
+  return err !== undefined && err !== null;
+}
+
+function metadataOf(data: unknown): (JsonObject & { socket_id: string }) | undefined {
+  const metadata = isObject(data) ? data.metadata : undefined;
+  return isObject(metadata) && typeof metadata.socket_id === 'string' && metadata.socket_id !== ''
+    ? (metadata as JsonObject & { socket_id: string })
+    : undefined;
+}
+
+/** The gateway's metadata stays inside; a service's own field of that name (without a socket_id) goes through. */
+function withoutMetadata(data: unknown): unknown {
+  if (!isObject(data) || metadataOf(data) === undefined) return data;
+  const { metadata: _, ...rest } = data;
+  return rest;
+}
+
+function malformed(reason: string): ParsedReply {
+  return { kind: 'malformed', reason };
+}
+
+function toJson(packet: unknown): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(packet));
+  } catch (cause) {
+    // JSON.parse reads deeper nesting than JSON.stringify can write: a RangeError of the stack.
+    throw new GatewayError('invalid_message', 'data is nested too deeply.', { cause });
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+function decodeUtf8(body: Buffer): string | undefined {
+  try {
+    return utf8.decode(body);
+  } catch {
+    return undefined;
+  }
+}

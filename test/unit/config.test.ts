@@ -1,0 +1,50 @@
+import { describe, expect, test } from '@jest/globals';
+import { ConfigError, readConfig } from '../../lib/config';
+
+function fault(env: Record<string, string>): string {
+  try {
+    readConfig(['AMQP_URL', 'TABLE_NAME', 'WS_QUEUE', 'REQUEST_STYLE', 'MANAGEMENT_ENDPOINT'], {
+      AMQP_URL: 'amqp://localhost',
+      TABLE_NAME: 'table',
+      MANAGEMENT_ENDPOINT: 'https://api.example/stage',
+      ...env,
+    });
+    return '';
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+}
+
+describe('the configuration', () => {
+  test('has defaults for the queues and the style, also for empty variables', () => {
+    expect(readConfig(['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE'], { WS_QUEUE: '' })).toEqual({
+      API_QUEUE: 'api_queue',
+      WS_QUEUE: 'ws_queue',
+      REQUEST_STYLE: 'event',
+    });
+  });
+
+  test('asks only for the variables of the function', () => {
+    expect(readConfig(['TABLE_NAME'], { TABLE_NAME: 'connections' })).toEqual({ TABLE_NAME: 'connections' });
+  });
+
+  test.each([
+    [{ AMQP_URL: 'http://localhost' }, /^Configuration: AMQP_URL is not valid; it should be amqps:\/\//],
+    [{ AMQP_URL: '' }, /AMQP_URL is not set; it should be/],
+    [{ TABLE_NAME: 'a b' }, /TABLE_NAME is not valid/],
+    [{ WS_QUEUE: 'amq.mine' }, /WS_QUEUE is not valid/],
+    [{ REQUEST_STYLE: 'RPC' }, /REQUEST_STYLE is not valid; it should be event or rpc/],
+    [{ MANAGEMENT_ENDPOINT: 'localhost:3001' }, /MANAGEMENT_ENDPOINT is not valid/],
+  ])('names the variable at fault and what it should look like: %o', (env, message) => {
+    expect(fault(env)).toMatch(message);
+  });
+
+  test('names all variables at fault at once', () => {
+    expect(fault({ TABLE_NAME: '', AMQP_URL: '' })).toMatch(/AMQP_URL.*TABLE_NAME/);
+  });
+
+  test('never repeats a value, for it may hold a password', () => {
+    expect(fault({ AMQP_URL: 'ftp://user:secret@host' })).not.toContain('secret');
+  });
+});

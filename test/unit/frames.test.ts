@@ -1,0 +1,128 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
+import {
+  ackFrame,
+  errorFrame,
+  idOf,
+  maxFrameBytes,
+  parseFrame,
+  pongFrame,
+  replyFrame,
+} from '../../lib/frames';
+
+function refusal(body: unknown): string {
+  try {
+    parseFrame(body);
+    return 'accepted';
+  } catch (error) {
+    return (error as GatewayError).code;
+  }
+}
+
+describe('a frame from a client', () => {
+  test('is read with its action, id and data', () => {
+    expect(parseFrame('{"action":"send","id":"1","data":{"prompt":"hi"},"more":true}')).toEqual({
+      action: 'send',
+      id: '1',
+      data: { prompt: 'hi' },
+    });
+  });
+
+  test('may leave out id and data', () => {
+    expect(parseFrame('{"action":"ping"}')).toEqual({ action: 'ping', id: null, data: undefined });
+  });
+
+  test.each([
+    ['no JSON', 'rubbish', 'bad_frame'],
+    ['empty', '', 'bad_frame'],
+    ['null', 'null', 'bad_frame'],
+    ['an array', '[]', 'bad_frame'],
+    ['a text', '"send"', 'bad_frame'],
+    ['binary', Buffer.from('{"action":"ping"}'), 'bad_frame'],
+    ['absent', undefined, 'bad_frame'],
+    ['without an action', '{}', 'unknown_action'],
+    ['with an action that is no text', '{"action":5}', 'unknown_action'],
+    ['with an id that is no text', '{"action":"send","id":1}', 'bad_frame'],
+    ['with an empty id', '{"action":"send","id":""}', 'bad_frame'],
+    ['with a long id', `{"action":"send","id":"${'x'.repeat(65)}"}`, 'bad_frame'],
+    ['with an id beyond ASCII', '{"action":"send","id":"ü"}', 'bad_frame'],
+    ['with a control character in its id', '{"action":"send","id":"a\\u0000"}', 'bad_frame'],
+    ['above the limit', `{"action":"send","data":{"a":"${'x'.repeat(maxFrameBytes)}"}}`, 'too_large'],
+  ])('%s is refused', (_, body, code) => {
+    expect(refusal(body)).toBe(code);
+  });
+
+  test('is accepted at exactly the limit, counted in bytes', () => {
+    const frame = (text: string) => JSON.stringify({ action: 'send', data: { text } });
+    const fill = (maxFrameBytes - frame('').length) / 2;
+    expect(refusal(frame('ü'.repeat(fill)))).toBe('accepted');
+    expect(refusal(frame(`${'ü'.repeat(fill)}x`))).toBe('too_large');
+  });
+
+  test('is parsed or refused with a code of the closed set, whatever it holds', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.jsonValue().map((v) => JSON.stringify(v)),
+        ),
+        (body) => {
+          const code = refusal(body);
+          return code === 'accepted' || errorCodes.includes(code as never);
+        },
+      ),
+    );
+  });
+});
+
+describe('the id that an error answers to', () => {
+  test('is the client’s, whenever it can be read', () => {
+    expect(idOf('{"id":"7","action":"nonsense"}')).toBe('7');
+    expect(idOf('{"id":7}')).toBeNull();
+    expect(idOf('{"id":"7"')).toBeNull();
+    expect(idOf(Buffer.from('{}'))).toBeNull();
+  });
+
+  test('is the one that parseFrame gives, for every frame that it accepts', () => {
+    const id = fc.stringMatching(/^[\x20-\x7e]{1,64}$/);
+    fc.assert(
+      fc.property(id, fc.jsonValue(), (id, data) => {
+        const body = JSON.stringify({ action: 'send', id, data });
+        return idOf(body) === id && parseFrame(body).id === id;
+      }),
+    );
+  });
+});
+
+describe('a frame to a client', () => {
+  test('carries the client’s id where there is one', () => {
+    expect(ackFrame('1', 'm')).toEqual({ event: 'ack', id: '1', messageId: 'm' });
+    expect(ackFrame(null, 'm')).toEqual({ event: 'ack', messageId: 'm' });
+    expect(pongFrame(null)).toEqual({ event: 'pong' });
+    expect(replyFrame({ event: 'recv', id: null, data: null })).toEqual({ event: 'recv', data: null });
+    expect(replyFrame({ event: 'done', id: '1', messageId: 'm', data: [] })).toEqual({
+      event: 'done',
+      id: '1',
+      messageId: 'm',
+      data: [],
+    });
+  });
+
+  test('tells an error without its cause', () => {
+    const error = toGatewayError(new Error('password=secret'));
+    expect(errorFrame(null, error)).toEqual({
+      event: 'error',
+      id: null,
+      code: 'internal',
+      message: 'The gateway failed to handle this message.',
+      retryable: false,
+    });
+  });
+
+  test.each(errorCodes)('tells whether %s is worth another try', (code) => {
+    const transient = ['unroutable', 'unavailable', 'throttled'];
+    expect(errorFrame('1', new GatewayError(code, 'why')).retryable).toBe(transient.includes(code));
+  });
+});
