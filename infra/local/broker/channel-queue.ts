@@ -1,0 +1,126 @@
+/** The queue.* methods. */
+import type { Channel, Handlers } from './channel';
+import { entityName, refuseDefault, refuseReserved } from './channel-exchange';
+import { AmqpError, notFound, preconditionFailed, resourceLocked } from './errors';
+import type { Arguments } from './methods';
+import type { Queue } from './queue';
+import { checkQueueArguments, checkSameFlag, checkSameQueueArguments } from './queue-arguments';
+import { generatedName } from './virtual-host';
+
+/** Stands for the client's own reply consumer; with a suffix it is the address of one. No queue lies behind either. */
+export const REPLY_TO = 'amq.rabbitmq.reply-to';
+
+export const queueMethods: Handlers = {
+  'queue.declare'(channel, args) {
+    const { virtualHost, connection } = channel;
+    const name = entityName(args.queue);
+    if (name === REPLY_TO || name.startsWith(`${REPLY_TO}.`)) {
+      if (name !== REPLY_TO && !virtualHost.replyConsumers.has(name)) {
+        throw notFound('queue', name, virtualHost.name);
+      }
+      return declared(channel, args, name, 0, 1);
+    }
+    const queue = args.passive ? virtualHost.queue(name, connection) : declare(channel, name, args);
+    queue.touch();
+    declared(channel, args, queue.name, queue.messageCount, queue.consumers.size);
+  },
+
+  'queue.bind'(channel, args) {
+    const { virtualHost } = channel;
+    const { queueName, routingKey } = bound(channel, args);
+    refuseDefault(args.exchange);
+    const exchange = virtualHost.exchange(entityName(args.exchange));
+    const queue = virtualHost.queue(queueName, channel.connection);
+    virtualHost.bind(exchange, queue, routingKey, args.arguments);
+    if (!args.nowait) channel.reply('queue.bind-ok', {});
+  },
+
+  'queue.unbind'(channel, args) {
+    const { virtualHost, connection } = channel;
+    const { queueName, routingKey } = bound(channel, args);
+    refuseDefault(args.exchange);
+    const exchange = virtualHost.findExchange(entityName(args.exchange));
+    const queue = virtualHost.findQueue(queueName);
+    if (exchange !== undefined && queue !== undefined) {
+      virtualHost.checkAccess(queue, connection);
+      virtualHost.unbind(exchange, queue, routingKey, args.arguments);
+    }
+    channel.reply('queue.unbind-ok', {});
+  },
+
+  'queue.purge'(channel, { queue, nowait }) {
+    const messageCount = queueNamed(channel, queue).purge();
+    if (!nowait) channel.reply('queue.purge-ok', { messageCount });
+  },
+
+  'queue.delete'(channel, { queue, ifUnused, ifEmpty, nowait }) {
+    const { virtualHost, connection } = channel;
+    const found = virtualHost.findQueue(expanded(channel, queue));
+    let messageCount = 0;
+    if (found !== undefined) {
+      virtualHost.checkAccess(found, connection);
+      const subject = `queue '${found.name}' in vhost '${virtualHost.name}'`;
+      messageCount = found.messageCount;
+      if (ifUnused && found.consumers.size > 0) throw preconditionFailed(`${subject} in use`);
+      if (ifEmpty && messageCount > 0) throw preconditionFailed(`${subject} not empty`);
+      virtualHost.removeQueue(found);
+    }
+    if (!nowait) channel.reply('queue.delete-ok', { messageCount });
+  },
+};
+
+/** The queue a method names; the empty name is the one that the channel declared last. */
+export function queueNamed(channel: Channel, name: string): Queue {
+  return channel.virtualHost.queue(expanded(channel, name), channel.connection);
+}
+
+function declare(channel: Channel, name: string, args: Arguments<'queue.declare'>): Queue {
+  const { virtualHost, connection } = channel;
+  refuseReserved('queue', name);
+  // An exclusive queue ends with its connection: RabbitMQ takes a declared durability for nothing there.
+  const durable = args.durable && !args.exclusive;
+  const found = virtualHost.findQueue(name);
+  if (found !== undefined) {
+    const owner = args.exclusive ? connection : undefined;
+    if (found.options.owner !== owner) throw resourceLocked(name, virtualHost.name);
+    const subject = `queue '${name}' in vhost '${virtualHost.name}'`;
+    checkSameFlag('durable', durable, found.options.durable, subject);
+    checkSameFlag('auto_delete', args.autoDelete, found.options.autoDelete, subject);
+    checkSameQueueArguments(args.arguments, found.options.arguments, name, virtualHost.name);
+    return found;
+  }
+  const created = name === '' ? generatedName('amq.gen') : name;
+  checkQueueArguments(args.arguments, created, virtualHost.name);
+  return virtualHost.createQueue(created, {
+    durable,
+    autoDelete: args.autoDelete,
+    arguments: args.arguments,
+    owner: args.exclusive ? connection : undefined,
+  });
+}
+
+function declared(
+  channel: Channel,
+  { nowait }: Arguments<'queue.declare'>,
+  queue: string,
+  messageCount: number,
+  consumerCount: number,
+): void {
+  channel.lastQueue = queue;
+  if (!nowait) channel.reply('queue.declare-ok', { queue, messageCount, consumerCount });
+}
+
+/** With neither queue nor key named, the key is the queue's name. */
+function bound(
+  channel: Channel,
+  { queue, routingKey }: { queue: string; routingKey: string },
+): { queueName: string; routingKey: string } {
+  const queueName = expanded(channel, queue);
+  return { queueName, routingKey: queue === '' && routingKey === '' ? queueName : routingKey };
+}
+
+function expanded(channel: Channel, name: string): string {
+  if (name !== '') return entityName(name);
+  if (channel.lastQueue === undefined) throw new AmqpError(404, 'no previously declared queue');
+  return channel.lastQueue;
+}

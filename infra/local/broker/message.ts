@@ -1,0 +1,98 @@
+/** A message on its way: where it was published, its properties and body. Immutable; queues share one among them. */
+import { decodeProperties, encodeProperties, type Properties } from './codec';
+import { preconditionFailed } from './errors';
+import { type FieldValue, stringOf } from './fields';
+
+export interface Message {
+  readonly exchange: string;
+  /** The publisher's key first, then those of the CC and BCC headers. */
+  readonly routingKeys: readonly [string, ...string[]];
+  readonly properties: Properties;
+  /** The content header's payload, ready to send. */
+  readonly header: Buffer;
+  readonly body: Buffer;
+}
+
+// What RabbitMQ accepts as an expiration: ten years.
+const MAX_EXPIRY_MS = 315_360_000_000;
+
+const BASIC_CLASS = 60;
+const HEADER_FIXED_BYTES = 12;
+
+/**
+ * The message that a client published.
+ * @param header the payload of its content header frame, kept
+ * @throws AmqpError 406 for properties that RabbitMQ refuses, 541 for those it cannot read
+ */
+export function receiveMessage(
+  exchange: string,
+  routingKey: string,
+  header: Buffer,
+  body: Buffer,
+  userId: string,
+): Message {
+  const properties = decodeProperties(header.subarray(HEADER_FIXED_BYTES));
+  if (properties.userId !== undefined && properties.userId !== userId) {
+    throw preconditionFailed(
+      `user_id property set to '${properties.userId}' but authenticated user was '${userId}'`,
+    );
+  }
+  if (properties.expiration !== undefined) checkExpiration(properties.expiration);
+  const copies = routingKeysIn(properties, 'CC');
+  const blindCopies = routingKeysIn(properties, 'BCC');
+  const routingKeys = [routingKey, ...copies, ...blindCopies] as const;
+  if (properties.headers?.has('BCC')) {
+    const headers = new Map(properties.headers);
+    headers.delete('BCC');
+    return createMessage(exchange, routingKeys, { ...properties, headers }, body);
+  }
+  // The bytes the client sent go on to consumers unchanged, whatever the types in its headers.
+  return { exchange, routingKeys, properties, header, body };
+}
+
+export function createMessage(
+  exchange: string,
+  routingKeys: Message['routingKeys'],
+  properties: Properties,
+  body: Buffer,
+): Message {
+  const encoded = encodeProperties(properties);
+  const header = Buffer.alloc(HEADER_FIXED_BYTES + encoded.length);
+  header.writeUInt16BE(BASIC_CLASS, 0);
+  header.writeBigUInt64BE(BigInt(body.length), 4);
+  encoded.copy(header, HEADER_FIXED_BYTES);
+  return { exchange, routingKeys, properties, header, body };
+}
+
+/** The message's own time to live; undefined when it has none. */
+export function expirationMs(message: Message): number | undefined {
+  const { expiration } = message.properties;
+  return expiration === undefined ? undefined : Number.parseInt(expiration, 10);
+}
+
+/** RabbitMQ's word for what is wrong with a time to live; undefined when it is fine. */
+export function expiryProblem(milliseconds: number): string | undefined {
+  if (milliseconds < 0) return `{value_negative,${milliseconds}}`;
+  return milliseconds > MAX_EXPIRY_MS ? `{value_too_large,${milliseconds}}` : undefined;
+}
+
+function checkExpiration(expiration: string): void {
+  const problem = expirationProblem(expiration);
+  if (problem !== undefined) throw preconditionFailed(`invalid expiration '${expiration}': ${problem}`);
+}
+
+function expirationProblem(expiration: string): string | undefined {
+  const [, digits, leftover] = /^([+-]?\d+)?([\s\S]*)$/.exec(expiration) ?? [];
+  if (digits === undefined) return 'no_integer';
+  if (leftover) return `{leftover_string,${JSON.stringify(leftover)}}`;
+  return expiryProblem(Number(digits));
+}
+
+function routingKeysIn(properties: Properties, name: 'CC' | 'BCC'): string[] {
+  const field = properties.headers?.get(name);
+  if (field === undefined) return [];
+  if (field.type !== 'array') {
+    throw preconditionFailed(`invalid message: {unacceptable_type_in_header,"${name}",${field.type}}`);
+  }
+  return field.value.flatMap((item: FieldValue) => stringOf(item) ?? []);
+}

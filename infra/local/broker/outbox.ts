@@ -1,0 +1,72 @@
+/**
+ * What goes out on a socket. Frames written in one turn of the event loop leave in one write, and a client that reads too slowly is
+ * noticed before its backlog grows: `hasRoom` turns false, and `onDrain` is called once it has read.
+ */
+import type { Socket } from 'node:net';
+
+// Above this no more messages are delivered to the client.
+const HIGH_WATER_BYTES = 1024 * 1024;
+// Above this, which takes answers to the client's own methods, nothing more is read from it either.
+const STOP_READING_BYTES = 16 * 1024 * 1024;
+// Joining costs a copy; above this the pieces go to the socket one by one.
+const MAX_JOINED_BYTES = 256 * 1024;
+
+export class Outbox {
+  private readonly socket: Socket;
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  private starved = false;
+  private wrote = false;
+  private drained = false;
+
+  constructor(socket: Socket, onDrain: () => void) {
+    this.socket = socket;
+    socket.on('drain', () => {
+      this.drained = true;
+      if (socket.isPaused()) socket.resume();
+      if (!this.starved) return;
+      this.starved = false;
+      onDrain();
+    });
+  }
+
+  send(bytes: Buffer): void {
+    if (this.pending.length === 0) process.nextTick(() => this.flush());
+    this.pending.push(bytes);
+    this.pendingBytes += bytes.length;
+  }
+
+  hasRoom(): boolean {
+    const hasRoom = this.pendingBytes + this.socket.writableLength < HIGH_WATER_BYTES;
+    if (!hasRoom) this.starved = true;
+    return hasRoom;
+  }
+
+  flush(): void {
+    const { pending, socket } = this;
+    if (pending.length === 0) return;
+    const joined = this.pendingBytes <= MAX_JOINED_BYTES ? [Buffer.concat(pending)] : pending;
+    this.pending = [];
+    this.pendingBytes = 0;
+    this.wrote = true;
+    if (!socket.writable) return;
+    socket.cork();
+    for (const bytes of joined) socket.write(bytes);
+    socket.uncork();
+    if (socket.writableLength > STOP_READING_BYTES) socket.pause();
+  }
+
+  /** Whether nothing was written since the last call. */
+  idle(): boolean {
+    const idle = !this.wrote;
+    this.wrote = false;
+    return idle;
+  }
+
+  /** Whether the client took all that was written to it since the last call. */
+  progressed(): boolean {
+    const progressed = this.drained;
+    this.drained = false;
+    return progressed;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * All exchanges, queues and bindings, by name, and the way of a message through them. Declares, deletes and binds as RabbitMQ does,
+ * with its errors; knows nothing of channels and sockets.
+ */
+import { randomBytes } from 'node:crypto';
+import { createSink, written } from './bytes';
+import { deadLetterOf, goesInCircles } from './dead-letter';
+import { Deque } from './deque';
+import { notFound, resourceLocked } from './errors';
+import {
+  type Binding,
+  createExchange,
+  type Destination,
+  type Exchange,
+  type ExchangeOptions,
+  routeFrom,
+} from './exchange';
+import { type Table, writeTable } from './fields';
+import type { Message } from './message';
+import { type DeathReason, Queue, type QueueHost, type QueueOptions } from './queue';
+import { checkHeadersArguments, type ExchangeType } from './routing';
+
+/** Where a published message went; `rejected` when a full queue refused it. */
+export type Outcome = 'routed' | 'unroutable' | 'rejected';
+
+export interface ReplyConsumer {
+  deliverReply(message: Message): void;
+}
+
+const PREDECLARED: readonly (readonly [name: string, type: ExchangeType, internal?: boolean])[] = [
+  ['', 'direct'],
+  ['amq.direct', 'direct'],
+  ['amq.fanout', 'fanout'],
+  ['amq.topic', 'topic'],
+  ['amq.headers', 'headers'],
+  ['amq.match', 'headers'],
+  ['amq.rabbitmq.trace', 'topic', true],
+];
+
+export class VirtualHost implements QueueHost {
+  readonly name: string;
+  /** Clients that wait for direct replies, by the name that stands for their queue. */
+  readonly replyConsumers = new Map<string, ReplyConsumer>();
+  private readonly exchanges = new Map<string, Exchange>();
+  private readonly queues = new Map<string, Queue>();
+  private letters = new Deque<{ letter: Message; reason: DeathReason }>();
+  private delivering = false;
+
+  constructor(name: string) {
+    this.name = name;
+    for (const [exchange, type, internal = false] of PREDECLARED) {
+      this.createExchange(exchange, {
+        type,
+        durable: true,
+        autoDelete: false,
+        internal,
+        arguments: new Map(),
+      });
+    }
+  }
+
+  findExchange(name: string): Exchange | undefined {
+    return this.exchanges.get(name);
+  }
+
+  exchange(name: string): Exchange {
+    const exchange = this.exchanges.get(name);
+    if (exchange === undefined) throw notFound('exchange', name, this.name);
+    return exchange;
+  }
+
+  createExchange(name: string, options: ExchangeOptions): Exchange {
+    const exchange = createExchange(name, options);
+    this.exchanges.set(name, exchange);
+    return exchange;
+  }
+
+  removeExchange(exchange: Exchange): void {
+    this.exchanges.delete(exchange.name);
+    for (const binding of [...exchange.outgoing.values()]) this.removeBinding(binding, exchange);
+    for (const binding of [...exchange.bindings]) this.removeBinding(binding);
+  }
+
+  findQueue(name: string): Queue | undefined {
+    return this.queues.get(name);
+  }
+
+  /** @throws AmqpError 404, or 405 when the queue belongs to another connection than `user` */
+  queue(name: string, user: object): Queue {
+    const queue = this.queues.get(name);
+    if (queue === undefined) throw notFound('queue', name, this.name);
+    this.checkAccess(queue, user);
+    return queue;
+  }
+
+  checkAccess(queue: Queue, user: object): void {
+    const { owner } = queue.options;
+    if (owner !== undefined && owner !== user) throw resourceLocked(queue.name, this.name);
+  }
+
+  createQueue(name: string, options: QueueOptions): Queue {
+    const queue = new Queue(name, options, this);
+    this.queues.set(name, queue);
+    return queue;
+  }
+
+  removeQueue(queue: Queue): void {
+    if (this.queues.get(queue.name) !== queue) return;
+    this.queues.delete(queue.name);
+    for (const binding of [...queue.bindings]) this.removeBinding(binding);
+    queue.close();
+  }
+
+  /** The queues that go with the connection that owns them. */
+  removeQueuesOf(owner: object): void {
+    for (const queue of [...this.queues.values()]) if (queue.options.owner === owner) this.removeQueue(queue);
+  }
+
+  bind(source: Exchange, destination: Destination, routingKey: string, args: Table): void {
+    if (source.options.type === 'headers') checkHeadersArguments(args);
+    const id = bindingId(destination, routingKey, args);
+    if (source.outgoing.has(id)) return;
+    const binding: Binding = { id, source, destination, routingKey, arguments: args };
+    source.outgoing.set(id, binding);
+    source.router.add(binding);
+    destination.bindings.add(binding);
+  }
+
+  unbind(source: Exchange, destination: Destination, routingKey: string, args: Table): void {
+    const binding = source.outgoing.get(bindingId(destination, routingKey, args));
+    if (binding !== undefined) this.removeBinding(binding);
+  }
+
+  publish(exchange: Exchange, message: Message): Outcome {
+    if (exchange.name === '') {
+      const reply = this.replyConsumers.get(message.routingKeys[0]);
+      // As in RabbitMQ, a direct reply reaches no queue: with `mandatory` it is delivered and returned.
+      reply?.deliverReply(message);
+    }
+    const outcome = this.enqueue(this.route(exchange, message), message);
+    this.deliverLetters();
+    return outcome;
+  }
+
+  /** Letters wait for the publish they come from to end: a chain of full queues must not become a chain of calls. */
+  deadLetter(queue: Queue, message: Message, reason: DeathReason): void {
+    const letter = deadLetterOf(queue, message, reason, new Date());
+    if (letter === undefined) return;
+    this.letters.push({ letter, reason });
+    // Publish delivers what it caused; what a timer or an acknowledgement caused has nobody else to.
+    if (this.letters.length === 1 && !this.delivering) setImmediate(() => this.deliverLetters());
+  }
+
+  close(): void {
+    for (const queue of [...this.queues.values()]) this.removeQueue(queue);
+    this.letters = new Deque();
+  }
+
+  private deliverLetters(): void {
+    if (this.delivering) return;
+    this.delivering = true;
+    try {
+      for (let next = this.letters.shift(); next !== undefined; next = this.letters.shift()) {
+        const { letter, reason } = next;
+        const exchange = this.exchanges.get(letter.exchange);
+        if (exchange === undefined) continue;
+        const queues = [...this.route(exchange, letter)];
+        this.enqueue(
+          queues.filter((queue) => !goesInCircles(letter, reason, queue.name)),
+          letter,
+        );
+      }
+    } finally {
+      this.delivering = false;
+    }
+  }
+
+  private route(exchange: Exchange, message: Message): Iterable<Queue> {
+    if (exchange.name !== '') return routeFrom(exchange, message, (name) => this.exchanges.get(name));
+    const queues = new Set<Queue>();
+    for (const key of message.routingKeys) {
+      const queue = this.queues.get(key);
+      if (queue !== undefined) queues.add(queue);
+    }
+    return queues;
+  }
+
+  private enqueue(queues: Iterable<Queue>, message: Message): Outcome {
+    let outcome: Outcome = 'unroutable';
+    for (const queue of queues) {
+      const accepted = queue.publish(message) === 'accepted';
+      if (!accepted) outcome = 'rejected';
+      else if (outcome === 'unroutable') outcome = 'routed';
+    }
+    return outcome;
+  }
+
+  private removeBinding(binding: Binding, goneExchange?: Exchange): void {
+    const { source } = binding;
+    source.outgoing.delete(binding.id);
+    source.router.remove(binding);
+    binding.destination.bindings.delete(binding);
+    if (source.options.autoDelete && source.outgoing.size === 0 && source !== goneExchange) {
+      this.removeExchange(source);
+    }
+  }
+}
+
+/** A name of the server's making, as unguessable as RabbitMQ's. */
+export function generatedName(prefix: 'amq.gen' | 'amq.ctag'): string {
+  return `${prefix}-${randomBytes(16).toString('base64url')}`;
+}
+
+function bindingId(destination: Destination, routingKey: string, args: Table): string {
+  const sink = createSink(256);
+  writeTable(sink, new Map([...args].sort(([a], [b]) => (a < b ? -1 : 1))));
+  return JSON.stringify([destination.kind, destination.name, routingKey, written(sink).toString('base64')]);
+}
