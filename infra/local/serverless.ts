@@ -1,0 +1,44 @@
+import type { ServiceConfiguration } from './event-source/specs';
+import type { TableResource } from './table';
+
+/** The parts of the framework that the local stack reads; it has no types of its own. */
+export interface Serverless {
+  /** Absolute path of the folder of serverless.yml. */
+  serviceDir: string;
+  service: Service;
+  getProvider(name: 'aws'): { naming: { getLambdaLogicalId(functionKey: string): string } };
+  classes: { Error: new (message: string) => Error };
+}
+
+export interface Service extends ServiceConfiguration {
+  functions: Record<string, FunctionDefinition>;
+  provider: { environment?: Environment; websocketsApiRouteSelectionExpression?: string };
+  custom?: { apiQueue?: string; wsQueue?: string; 'serverless-offline'?: OfflineOptions };
+}
+
+type Environment = Record<string, unknown>;
+
+export type FunctionDefinition = ServiceConfiguration['functions'][string] & {
+  handler: string;
+  name: string;
+  environment?: Environment;
+};
+
+/** Options of serverless-offline that matter here; from the command line they are texts. */
+export interface OfflineOptions {
+  host?: string;
+  websocketPort?: number | string;
+  lambdaPort?: number | string;
+}
+
+/** The framework's logger. */
+export interface ServerlessLog {
+  notice(message?: string): void;
+  warning(message: string): void;
+  error(message: string): void;
+}
+
+/** All resources of the service by their logical ids. */
+export function resourcesOf({ resources = [] }: Service): Record<string, TableResource> {
+  return Object.assign({}, ...[resources].flat().map((fragment) => fragment.Resources ?? {}));
+}

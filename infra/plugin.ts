@@ -1,0 +1,51 @@
+import { buildFunctions } from './build';
+import type { OfflineOptions, Serverless, ServerlessLog } from './local/serverless';
+
+/**
+ * The serverless plugin of this project: bundles the functions before they are packaged, refuses to deploy with the
+ * example broker, and runs all that stands in for AWS beside serverless-offline.
+ */
+export default class GatewayPlugin {
+  readonly #serverless: Serverless;
+  readonly #options: OfflineOptions;
+  readonly #log: ServerlessLog;
+  #started: Promise<void> | undefined;
+  readonly hooks: Record<string, () => Promise<void> | void>;
+
+  constructor(serverless: Serverless, options: OfflineOptions, { log }: { log: ServerlessLog }) {
+    this.#serverless = serverless;
+    this.#options = options;
+    this.#log = log;
+    const bundle = () => this.#bundle();
+    // `sls offline` fires only the first of the last two, `sls offline start` only the second.
+    this.hooks = {
+      'before:package:createDeploymentArtifacts': bundle,
+      'before:deploy:function:packageFunction': bundle,
+      'before:invoke:local:invoke': bundle,
+      'before:deploy:deploy': () => this.#refuseExampleBroker(),
+      'before:offline:start': () => this.#start(),
+      'before:offline:start:init': () => this.#start(),
+    };
+  }
+
+  async #bundle(): Promise<void> {
+    await buildFunctions(this.#serverless.serviceDir, { minify: true });
+  }
+
+  #refuseExampleBroker(): void {
+    const example = '123456789012';
+    if (!JSON.stringify(this.#serverless.service.resources).includes(`:${example}:`)) return;
+    throw new this.#serverless.classes.Error(
+      'Deploying needs a broker: pass --param="brokerArn=..." --param="brokerSecretArn=..." --param="brokerHost=..." ' +
+        '(README.md, "Deploy").',
+    );
+  }
+
+  #start(): Promise<void> {
+    // Loaded only here: packaging needs neither a broker nor a database.
+    this.#started ??= import('./local/stack').then(({ startStack }) =>
+      startStack(this.#serverless, this.#options, this.#log),
+    );
+    return this.#started;
+  }
+}
