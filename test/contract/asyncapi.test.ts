@@ -1,0 +1,661 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Parser } from '@asyncapi/parser';
+import { describe, expect, test } from '@jest/globals';
+import Ajv, { type ValidateFunction } from 'ajv';
+import fc from 'fast-check';
+import { parse } from 'yaml';
+import { topology } from '../../infra/topology';
+import type { Delivery, OutgoingMessage, Properties } from '../../lib/amqp';
+import { decodeCorrelation, encodeCorrelation } from '../../lib/correlation';
+import { amqpDeadLetters } from '../../lib/dead-letters';
+import { defaultLimits, deliver } from '../../lib/delivery';
+import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
+import {
+  ackFrame,
+  errorFrame,
+  maxFrameBytes,
+  ownEvents,
+  parseFrame,
+  pongFrame,
+  replyFrame,
+} from '../../lib/frames';
+import { checkMessage } from '../../lib/message';
+import { buildRequest, parseReply, type Request, type RequestStyle } from '../../lib/packets';
+import type { PostOutcome } from '../../lib/post';
+import { createSender } from '../../lib/sender';
+
+/** docs/asyncapi.yaml and docs/PROTOCOL.md say what the code does: each is held to the code, and to the other. */
+
+interface Schema {
+  $ref?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  additionalProperties?: unknown;
+  enum?: string[];
+  not?: Schema;
+}
+
+interface Example {
+  name: string;
+  payload: unknown;
+  headers?: Properties;
+}
+
+interface Delivered {
+  connectionId: string;
+  frame: { event: string; id?: string; messageId?: string; data?: unknown };
+}
+
+interface Message {
+  payload: Schema;
+  headers?: Schema;
+  examples: Example[];
+  tags: { name: string }[];
+  'x-delivered'?: Record<string, Delivered | null>;
+}
+
+interface Channel {
+  address: string;
+  parameters?: Record<string, { default: string }>;
+  messages: Record<string, { $ref: string }>;
+  bindings: { amqp?: { queue: { name: string; durable: boolean; exclusive: boolean; autoDelete: boolean } } };
+}
+
+interface Document {
+  channels: Record<string, Channel>;
+  operations: Record<string, { messages: { $ref: string }[]; reply?: { messages: { $ref: string }[] } }>;
+  components: { messages: Record<string, Message>; schemas: Record<string, Schema> };
+}
+
+const docs = join(__dirname, '..', '..', 'docs');
+const source = readFileSync(join(docs, 'asyncapi.yaml'), 'utf8');
+const prose = readFileSync(join(docs, 'PROTOCOL.md'), 'utf8');
+const document = parse(source) as Document;
+const { messages, schemas } = document.components;
+const messageNames = Object.keys(messages);
+const examples = messageNames.flatMap((name) =>
+  message(name).examples.map((example) => ({ name, example, title: `${name}: ${example.name}` })),
+);
+
+const validatorOf = validators(document);
+const strictValidatorOf = validators(closed(document));
+
+describe('the AsyncAPI document', () => {
+  test('is valid, without a warning', async () => {
+    const { diagnostics } = await new Parser().parse(source);
+    // Version 3.1 adds a binding that the gateway has no use for; the hint to it is not about this document.
+    expect(diagnostics.filter(({ code }) => code !== 'asyncapi-latest-version')).toEqual([]);
+  });
+
+  test('has the error codes of the code', () => {
+    expect(schemas.ErrorCode?.enum).toEqual(errorCodes);
+  });
+
+  test('keeps the gateway’s own events from services, as the code does', () => {
+    expect(schemas.EventName?.not?.enum).toEqual([...ownEvents]);
+    expect(message('recv').payload.properties?.event?.not?.enum).toEqual([...ownEvents]);
+  });
+
+  test('has the queues of the topology, plain and durable', () => {
+    const queues = Object.values(document.channels).flatMap(({ address, parameters, bindings }) => {
+      if (bindings.amqp === undefined) return [];
+      const name = address.replace(/\{(\w+)\}/, (_, variable) => parameters?.[variable]?.default ?? '?');
+      expect(bindings.amqp.queue).toMatchObject({ name, exclusive: false, autoDelete: false });
+      return [{ name, durable: bindings.amqp.queue.durable, arguments: {} }];
+    });
+    expect(queues).toEqual(topology({ apiQueue: 'api_queue', wsQueue: 'ws_queue' }));
+  });
+
+  test('has each message in a channel and in an operation', () => {
+    const inChannels = Object.values(document.channels).flatMap((channel) =>
+      Object.values(channel.messages).map(lastPart),
+    );
+    const inOperations = Object.values(document.operations).flatMap((operation) =>
+      [...operation.messages, ...(operation.reply?.messages ?? [])].map(lastPart),
+    );
+    expect(inChannels.sort()).toEqual([...messageNames].sort());
+    expect([...new Set(inOperations)].sort()).toEqual([...messageNames].sort());
+  });
+
+  test.each(messageNames)('has an example of %s', (name) => {
+    expect(message(name).examples.length).toBeGreaterThan(0);
+  });
+
+  test.each(examples)('$title is what the schema says', ({ name, example }) => {
+    expectValid(strictValidatorOf(name, 'payload'), example.payload);
+    if (message(name).headers !== undefined) {
+      expectValid(strictValidatorOf(name, 'headers'), example.headers);
+    }
+  });
+});
+
+describe('a frame that the gateway builds is documented:', () => {
+  const messageId = '0b5a9c9e-6f0e-4c7d-9a53-2f8f6f1f3c11';
+
+  test.each(['1', null])('ack and pong, to id %p', (id) => {
+    expectDocumented('ack', overTheWire(ackFrame(id, messageId)));
+    expectDocumented('pong', overTheWire(pongFrame(id)));
+  });
+
+  test.each(errorCodes)('error %s', (code) => {
+    expectDocumented('error', overTheWire(errorFrame('1', new GatewayError(code, 'why'))));
+    expectDocumented('error', overTheWire(errorFrame(null, new GatewayError(code, 'why'))));
+  });
+
+  test('error of anything thrown', () => {
+    expectDocumented('error', overTheWire(errorFrame(null, toGatewayError(new TypeError('bug')))));
+  });
+
+  test.each([
+    { event: 'recv', id: '1', messageId: 'r-17', data: { answer: 42 } },
+    { event: 'recv', id: null, messageId: 'r-17', data: [] },
+    { event: 'progress', id: '1', data: null },
+    { event: 'recv', id: null, data: 'text' },
+  ])('reply %j', (reply) => {
+    expectDocumented('recv', overTheWire(replyFrame(reply)));
+  });
+
+  test('but not whatever resembles one', () => {
+    const ack = { event: 'ack', id: '1', messageId };
+    const error = { event: 'error', id: null, code: 'internal', message: '', retryable: false };
+    expect(strictValidatorOf('ack', 'payload')({ ...ack, more: 1 })).toBe(false);
+    expect(validatorOf('ack', 'payload')({ ...ack, messageId: 'r-17' })).toBe(false);
+    expect(validatorOf('error', 'payload')({ ...error, retryable: true })).toBe(false);
+    expect(validatorOf('error', 'payload')({ ...error, code: 'gone' })).toBe(false);
+    expect(validatorOf('recv', 'payload')({ event: 'ack', data: {} })).toBe(false);
+  });
+});
+
+describe('a frame from a client', () => {
+  test.each(examples.filter(({ name }) => name === 'send' || name === 'ping'))(
+    '$title is taken',
+    ({ name, example }) => {
+      const frame = example.payload as { id?: string; data?: unknown };
+      expect(parseFrame(JSON.stringify(frame))).toEqual({
+        action: name,
+        id: frame.id ?? null,
+        data: frame.data,
+      });
+      expect(isTaken(JSON.stringify(frame))).toBe(true);
+    },
+  );
+
+  test('is taken exactly when it is documented', () => {
+    const action = fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom<unknown>('send', 'ping') },
+      fc.constantFrom<unknown>('Send', '', '$connect', '$default', null, 1),
+    );
+    const id = fc.oneof(
+      fc.stringMatching(/^[\x20-\x7e]{1,64}$/),
+      fc.string({ unit: 'grapheme', maxLength: 3 }),
+      fc.constantFrom<unknown>(null, 1, '', 'ü', 'a\n', 'x'.repeat(64), 'x'.repeat(65)),
+    );
+    const data = fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue());
+    const frame = fc.oneof(
+      { weight: 9, arbitrary: fc.record({ action, id, data }, { requiredKeys: [] }) },
+      fc.jsonValue(),
+    );
+    const seen = new Set<boolean>();
+    fc.assert(
+      fc.property(frame, (frame) => {
+        const text = JSON.stringify(frame);
+        const json = JSON.parse(text);
+        const documented = validatorOf('send', 'payload')(json) || validatorOf('ping', 'payload')(json);
+        seen.add(documented);
+        return isTaken(text) === documented;
+      }),
+      { numRuns: 1000 },
+    );
+    expect(seen.size).toBe(2);
+  });
+});
+
+describe('a request', () => {
+  const styles: [RequestStyle, string][] = [
+    ['event', 'requestEvent'],
+    ['rpc', 'requestRpc'],
+  ];
+
+  test.each(styles)('in %s style is documented, whatever the client sent', (style, name) => {
+    const request = fc.record({
+      messageId: fc.uuid(),
+      connectionId: fc.stringMatching(/^[A-Za-z0-9+/=_-]{1,64}$/),
+      clientId: fc.option(fc.stringMatching(/^[\x20-\x7e]{1,64}$/)),
+      data: fc.dictionary(fc.oneof(fc.string(), fc.constant('metadata')), fc.jsonValue()),
+      sentAt: fc.nat(),
+      traceparent: fc.constant('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
+    });
+    fc.assert(
+      fc.property(request, (request) => {
+        expectPacket(name, buildRequest(request, { apiQueue: 'api_queue', replyQueue: 'ws_queue', style }));
+      }),
+    );
+  });
+
+  test.each(styles)('in %s style is documented as the sender publishes it', async (style, name) => {
+    const { published, publisher } = capture();
+    const sender = createSender(publisher, { apiQueue: 'api_queue', replyQueue: 'ws_queue', style });
+    await sender.send({ connectionId: 'L0SM9cOFvHcCIhw=', clientId: '1', data: { prompt: 'hi' } }, 0);
+    expect(published).toHaveLength(1);
+    expectPacket(name, published[0] as OutgoingMessage);
+  });
+
+  test.each(examples.filter(({ name }) => name === 'requestEvent' || name === 'requestRpc'))(
+    '$title is what the code publishes for it',
+    ({ name, example }) => {
+      const { data } = example.payload as { data: Record<string, unknown> };
+      const { metadata, ...ofTheClient } = data;
+      const { messageId, timestamp, headers, replyTo } = example.headers as Required<Properties>;
+      const correlation = decodeCorrelation(example.headers?.correlationId);
+      const request: Request = {
+        messageId,
+        connectionId: correlation?.connectionId ?? '',
+        clientId: correlation?.clientId ?? null,
+        data: ofTheClient,
+        sentAt: timestamp * 1000,
+        traceparent: String(headers.traceparent),
+      };
+      const style = name === 'requestRpc' ? 'rpc' : 'event';
+      const { body, properties } = buildRequest(request, {
+        apiQueue: 'api_queue',
+        replyQueue: replyTo,
+        style,
+      });
+      expect(JSON.parse(String(body))).toEqual(example.payload);
+      expect(properties).toEqual(example.headers);
+      expect(metadata).toBeDefined();
+    },
+  );
+});
+
+describe('a reply', () => {
+  const replies = examples.filter(({ name }) => message(name)['x-delivered'] !== undefined);
+
+  test('of each form has examples', () => {
+    expect([...new Set(replies.map(({ name }) => name))]).toEqual([
+      'replyEvent',
+      'replyResponse',
+      'replyError',
+      'replyPlain',
+    ]);
+    for (const { name } of replies) {
+      const { 'x-delivered': delivered = {}, examples } = message(name);
+      expect(Object.keys(delivered)).toEqual(examples.map(({ name }) => name));
+    }
+  });
+
+  test.each(replies)('$title is read as the document says', ({ name, example }) => {
+    const delivered = message(name)['x-delivered']?.[example.name];
+    const parsed = parseReply(deliveryOf(example));
+    if (delivered == null) {
+      expect(parsed).toEqual({ kind: 'nothing' });
+      return;
+    }
+    const { connectionId, frame } = delivered;
+    expect(parsed).toEqual({
+      ...(frame.event === 'error' ? { kind: 'serviceError' } : { kind: 'reply', event: frame.event }),
+      connectionId,
+      clientId: frame.id ?? null,
+      ...(frame.messageId === undefined ? {} : { messageId: frame.messageId }),
+      data: frame.data,
+    });
+  });
+
+  test.each(replies)('$title reaches the client as the document says', async ({ name, example }) => {
+    const expected = message(name)['x-delivered']?.[example.name];
+    const { posted, verdicts, deadLetters } = await take(deliveryOf(example));
+    expect(verdicts).toEqual(['delivered']);
+    expect(deadLetters).toEqual([]);
+    expect(posted).toEqual(expected === null ? [] : [expected]);
+    for (const { frame } of posted) expectDocumented(frame.event === 'error' ? 'error' : 'recv', frame);
+  });
+
+  test('has one form only', () => {
+    for (const { name, example } of replies) {
+      const forms = ['replyEvent', 'replyResponse', 'replyError', 'replyPlain'];
+      expect(forms.filter((form) => validatorOf(form, 'payload')(example.payload))).toEqual([name]);
+    }
+  });
+
+  test('is delivered exactly when it is documented, in a frame that is documented', async () => {
+    const correlationId = fc.constantFrom(
+      undefined,
+      'other',
+      encodeCorrelation({ messageId: 'm-1', connectionId: 'c-1', clientId: null }),
+    );
+    const value = fc.constantFrom<unknown>(
+      null,
+      1,
+      'text',
+      {},
+      { metadata: { socket_id: 'c-2' } },
+      { cmd: 'a' },
+    );
+    const pattern = fc.constantFrom<unknown>('recv', '', 'ack', 5, { cmd: 'recv' }, { cmd: 'pong' }, {});
+    const body = fc.oneof(
+      fc.record({ pattern, data: value }),
+      fc.record(
+        {
+          response: value,
+          err: value,
+          isDisposed: fc.boolean(),
+          id: fc.constant('1'),
+          status: value,
+          took: value,
+        },
+        { requiredKeys: [] },
+      ),
+      fc.jsonValue(),
+    );
+    const seen = new Set<boolean>();
+    await fc.assert(
+      fc.asyncProperty(body, correlationId, async (json, correlationId) => {
+        const payload = JSON.parse(JSON.stringify(json));
+        const headers = correlationId === undefined ? {} : { correlationId };
+        const forms = ['replyEvent', 'replyResponse', 'replyError', 'replyPlain'].filter(
+          (form) => validatorOf(form, 'payload')(payload) && validatorOf(form, 'headers')(headers),
+        );
+        const addressed =
+          forms.length === 1 &&
+          (correlationId?.startsWith('gw1:') === true || payload?.data?.metadata !== undefined);
+        seen.add(addressed);
+        const { verdicts, posted } = await take({
+          queue: 'ws_queue',
+          body: Buffer.from(JSON.stringify(json)),
+          properties: headers,
+          redelivered: false,
+        });
+        expect(verdicts).toEqual([addressed ? 'delivered' : 'malformed']);
+        for (const { frame } of posted) expectDocumented(frame.event === 'error' ? 'error' : 'recv', frame);
+      }),
+      { numRuns: 500 },
+    );
+    expect(seen.size).toBe(2);
+  });
+});
+
+describe('a dead letter', () => {
+  const deadLetters = examples.filter(({ name }) => name === 'deadLetter');
+  const forbidden = Object.assign(new Error('Forbidden'), { name: 'ForbiddenException' });
+  const outcomes: Record<string, PostOutcome> = {
+    impossibleConnection: { result: 'bad_id' },
+    tooLarge: { result: 'too_large' },
+    forbidden: { result: 'forbidden', error: forbidden },
+    throttled: { result: 'transient', error: new Error('429') },
+  };
+
+  test.each(deadLetters)('$title comes of the reply that it was', async ({ example }) => {
+    const reply = deliveryOf(example);
+    const {
+      'x-verdict': verdict,
+      'x-reason': reason,
+      'x-original-queue': queue,
+      ...headers
+    } = example.headers?.headers ?? {};
+    const properties = { ...reply.properties, headers, deliveryMode: 1, userId: 'app', expiration: '1000' };
+    const { verdicts, deadLetters } = await take(
+      { ...reply, queue: String(queue), properties },
+      outcomes[example.name],
+    );
+    expect(verdicts).toEqual([verdict]);
+    expect(deadLetters).toHaveLength(1);
+    const [deadLetter] = deadLetters as [OutgoingMessage];
+    expect(deadLetter.queue).toBe('ws_queue.dead');
+    expect(deadLetter.body).toEqual(reply.body);
+    expect(withoutCounts(deadLetter.properties)).toEqual(withoutCounts(example.headers));
+    expectValid(strictValidatorOf('deadLetter', 'headers'), deadLetter.properties);
+    expect(tables('deadLetter', 'Verdict').map(([verdict, reason]) => `${verdict} ${reason}`)).toContainEqual(
+      example.name === 'forbidden'
+        ? expect.stringContaining('forbidden')
+        : expect.stringContaining(String(reason)),
+    );
+  });
+
+  test.each(deadLetters.filter(({ example }) => outcomes[example.name] === undefined))(
+    '$title is refused as malformed, for the reason given',
+    ({ example }) => {
+      const reason = example.headers?.headers?.['x-reason'];
+      expect(parseReply(deliveryOf(example))).toEqual({ kind: 'malformed', reason });
+    },
+  );
+
+  test('has examples of every verdict', () => {
+    const verdicts = deadLetters.map(({ example }) => example.headers?.headers?.['x-verdict']);
+    expect([...new Set(verdicts)].sort()).toEqual([...(schemas.DeadLetterVerdict?.enum ?? [])].sort());
+  });
+
+  test('of a body that is not UTF-8, or of a frame beyond the limit, is documented too', async () => {
+    const correlationId = encodeCorrelation({ messageId: 'm-1', connectionId: 'c-1', clientId: '1' });
+    for (const body of [Buffer.from([0xff]), Buffer.from('x'.repeat(maxFrameBytes))]) {
+      const { deadLetters } = await take({
+        queue: 'ws_queue',
+        body,
+        properties: { correlationId },
+        redelivered: false,
+      });
+      const [{ properties }] = deadLetters as [OutgoingMessage];
+      expectValid(strictValidatorOf('deadLetter', 'headers'), properties);
+      const reasons = tables('deadLetter', 'Verdict').map(([, reason]) => reason);
+      expect(reasons).toContainEqual(expect.stringContaining(String(properties.headers?.['x-reason'])));
+    }
+  });
+});
+
+describe('PROTOCOL.md', () => {
+  test.each(messageNames)('has a section on %s', (name) => {
+    expect(sections().filter(({ heading }) => heading === name)).toHaveLength(1);
+  });
+
+  test('has JSON only in the sections on messages, and in each of them', () => {
+    const withJson = sections().filter(({ blocks }) => blocks.length > 0);
+    expect(withJson.map(({ heading }) => heading)).toEqual(messageNames);
+  });
+
+  const blocks = sections().flatMap(({ heading, blocks }) =>
+    blocks.map((block, index) => ({ ...block, heading, title: `${heading}, block ${index + 1}` })),
+  );
+
+  test.each(blocks)('$title is an example of the document', ({ heading, kind, json }) => {
+    expectValid(strictValidatorOf(heading, kind), json);
+    expect(message(heading).examples.map((example) => example[kind])).toContainEqual(json);
+  });
+
+  test.each(messageNames)('has the fields of %s, and says which are required', (name) => {
+    const { payload, headers } = message(name);
+    const fieldsOf = (header: string) => tables(name, header).map(([field, , required]) => [field, required]);
+    expect(fieldsOf('Field').sort()).toEqual(fields(payload).sort());
+    expect(fieldsOf('Property').sort()).toEqual(headers === undefined ? [] : fields(headers).sort());
+  });
+
+  test('has a row for each error code, and says whether it is worth another try', () => {
+    const rows = tables('Error codes', 'Code').map(([code, , retryable]) => [code, retryable]);
+    expect(rows).toEqual(
+      errorCodes.map((code) => [code, new GatewayError(code, '').retryable ? 'yes' : 'no']),
+    );
+  });
+
+  test('gives the limit of a message as the code has it, here and in the document', () => {
+    const limits = [...`${prose}${source}`.matchAll(/(\d{4,}) bytes/g)].map(([, bytes]) => Number(bytes));
+    expect(new Set(limits)).toEqual(new Set([maxFrameBytes]));
+  });
+
+  test('links only to sections that it has', () => {
+    const anchors = sections().map(({ heading }) => heading.toLowerCase().replaceAll(' ', '-'));
+    for (const [, anchor] of prose.matchAll(/\]\(#([^)]*)\)/g)) expect(anchors).toContain(anchor);
+  });
+});
+
+function message(name: string): Message {
+  const found = messages[name];
+  if (found === undefined) throw new Error(`The document has no message ${name}.`);
+  return found;
+}
+
+function lastPart({ $ref }: { $ref: string }): string {
+  return $ref.slice($ref.lastIndexOf('/') + 1);
+}
+
+function validators({ components }: Document) {
+  const ajv = new Ajv({ allErrors: true, strictTypes: false });
+  // Each schema is compiled by itself, in ajv's strict mode: a mistyped keyword fails here.
+  const withRefs = (schema: unknown) =>
+    JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', '#/definitions/'));
+  const definitions = withRefs(components.schemas);
+  const compiled = new Map<string, ValidateFunction>();
+  return (name: string, part: 'payload' | 'headers'): ValidateFunction => {
+    const key = `${name} ${part}`;
+    const schema = components.messages[name]?.[part];
+    if (schema === undefined) throw new Error(`The document has no schema for the ${part} of ${name}.`);
+    const validate = compiled.get(key) ?? ajv.compile({ definitions, allOf: [withRefs(schema)] });
+    compiled.set(key, validate);
+    return validate;
+  };
+}
+
+/** The document with every object that lists its properties closed: what the code adds to a frame must be listed. */
+function closed(document: Document): Document {
+  const copy = structuredClone(document);
+  const close = (schema: Schema | undefined) => {
+    if (schema?.properties === undefined) return;
+    schema.additionalProperties ??= false;
+    for (const inner of Object.values(schema.properties)) close(inner);
+  };
+  for (const schema of Object.values(copy.components.schemas)) close(schema);
+  for (const { payload, headers } of Object.values(copy.components.messages)) {
+    close(payload);
+    close(headers);
+  }
+  return copy;
+}
+
+function expectValid(validate: ValidateFunction, value: unknown): void {
+  validate(value);
+  expect({ value, errors: validate.errors ?? [] }).toEqual({ value, errors: [] });
+}
+
+function expectDocumented(name: string, frame: unknown): void {
+  expectValid(strictValidatorOf(name, 'payload'), frame);
+}
+
+function expectPacket(name: string, { body, properties }: OutgoingMessage): void {
+  expectValid(strictValidatorOf(name, 'payload'), JSON.parse(String(body)));
+  expectValid(strictValidatorOf(name, 'headers'), properties);
+}
+
+function overTheWire(frame: unknown): unknown {
+  return JSON.parse(JSON.stringify(frame));
+}
+
+/** What the routes `send` and `default` do before anything leaves the gateway. */
+function isTaken(text: string): boolean {
+  try {
+    const { action, data } = parseFrame(text);
+    if (action === 'send') checkMessage(data);
+    return action === 'send' || action === 'ping';
+  } catch (error) {
+    expect(error).toBeInstanceOf(GatewayError);
+    return false;
+  }
+}
+
+function capture() {
+  const published: OutgoingMessage[] = [];
+  const publisher = {
+    publish: async (message: OutgoingMessage) => void published.push(message),
+    close: async () => undefined,
+  };
+  return { published, publisher };
+}
+
+/** An example as the consumer is given it: a payload that is a text is the body as it is. */
+function deliveryOf({ payload, headers = {} }: Example): Delivery {
+  const body = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload));
+  return { queue: 'ws_queue', body, properties: headers, redelivered: false };
+}
+
+/** Takes one reply through the consumer's own path, with a stand-in for API Gateway that gives one answer always. */
+async function take(delivery: Delivery, outcome: PostOutcome = { result: 'delivered' }) {
+  const posted: Delivered[] = [];
+  const { published: deadLetters, publisher } = capture();
+  const nothing = () => undefined;
+  // Only a post that never succeeds comes to the deadline.
+  const timeMs = outcome.result === 'transient' ? 200 : 20_000;
+  const verdicts = await deliver(
+    [delivery],
+    Date.now() + timeMs,
+    {
+      post: async (connectionId, frame) => {
+        posted.push({ connectionId, frame: JSON.parse(frame) });
+        return outcome;
+      },
+      connections: {
+        open: async () => undefined,
+        find: async () => undefined,
+        remove: async () => 'kept',
+      },
+      deadLetters: amqpDeadLetters(publisher, 'ws_queue'),
+      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    },
+    { ...defaultLimits, pauseMs: 10 },
+  );
+  return { posted, verdicts, deadLetters };
+}
+
+function withoutCounts(properties: unknown): unknown {
+  return JSON.parse(JSON.stringify(properties).replace(/after \d+ attempts/, 'after some attempts'));
+}
+
+/** Every property by its path, and whether it is required where its parent stands. */
+function fields(schema: Schema, prefix = ''): [string, string][] {
+  const { properties = {}, required = [] } = resolved(schema);
+  return Object.entries(properties).flatMap(([name, inner]) => [
+    [prefix + name, required.includes(name) ? 'yes' : 'no'] as [string, string],
+    ...fields(inner, `${prefix}${name}.`),
+  ]);
+}
+
+function resolved(schema: Schema): Schema {
+  return schema.$ref === undefined ? schema : (schemas[lastPart({ $ref: schema.$ref })] as Schema);
+}
+
+interface Section {
+  /** Without backticks: a section on a message is headed by its name. */
+  heading: string;
+  lines: string[];
+  /** Fenced JSON: a payload, or AMQP properties where the fence says `json properties`. */
+  blocks: { kind: 'payload' | 'headers'; json: unknown }[];
+}
+
+function sections(): Section[] {
+  return prose
+    .split(/^(?=#+ )/m)
+    .slice(1)
+    .map((text) => {
+      const [first = '', ...lines] = text.split('\n');
+      const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', json = '']) => {
+        if (info !== 'json' && info !== 'json properties')
+          throw new Error(`A block of another kind: ${info}`);
+        return {
+          kind: info === 'json' ? ('payload' as const) : ('headers' as const),
+          json: JSON.parse(json),
+        };
+      });
+      return { heading: first.replace(/^#+ /, '').replaceAll('`', ''), lines, blocks };
+    });
+}
+
+/** The rows of the table in a section whose first column is headed so; without the backticks around a cell. */
+function tables(heading: string, firstColumn: string): string[][] {
+  const lines = sections().find((section) => section.heading === heading)?.lines ?? [];
+  const start = lines.findIndex((line) => line.startsWith('|') && line.split('|')[1]?.trim() === firstColumn);
+  if (start < 0) return [];
+  const rows = lines.slice(start + 2);
+  const end = rows.findIndex((line) => !line.startsWith('|'));
+  return rows.slice(0, end < 0 ? rows.length : end).map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim().replace(/^`([^`]*)`$/, '$1')),
+  );
+}
