@@ -1,3 +1,4 @@
+import { ConfigError } from '../lib/config';
 import { buildFunctions } from './build';
 import type { OfflineOptions, Serverless, ServerlessLog } from './local/serverless';
 
@@ -42,10 +43,18 @@ export default class GatewayPlugin {
   }
 
   #start(): Promise<void> {
-    // Loaded only here: packaging needs neither a broker nor a database.
-    this.#started ??= import('./local/stack').then(({ startStack }) =>
-      startStack(this.#serverless, this.#options, this.#log),
-    );
+    this.#started ??= this.#startStack();
     return this.#started;
+  }
+
+  async #startStack(): Promise<void> {
+    // Loaded only here: packaging needs neither a broker nor a database.
+    const { startStack } = await import('./local/stack');
+    try {
+      await startStack(this.#serverless, this.#options, this.#log);
+    } catch (error) {
+      // The framework prints its own errors without a stack: what the user can mend needs none.
+      throw error instanceof ConfigError ? new this.#serverless.classes.Error(error.message) : error;
+    }
   }
 }

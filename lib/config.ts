@@ -14,6 +14,14 @@ const amqpUrl = v.pipe(
   ),
 );
 
+const port = (usual: string) =>
+  v.pipe(
+    v.optional(v.string(), usual),
+    v.check((text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535),
+    v.transform(Number),
+  );
+const portNumber = 'the number of a port, 0 to 65535';
+
 const variables = {
   AMQP_URL: {
     schema: amqpUrl,
@@ -32,6 +40,14 @@ const variables = {
   MANAGEMENT_ENDPOINT: {
     schema: httpUrl,
     looksLike: 'https://<api>.execute-api.<region>.amazonaws.com/<stage>',
+  },
+  // Of the local stack alone.
+  WEBSOCKET_PORT: { schema: port('3001'), looksLike: portNumber },
+  LAMBDA_PORT: { schema: port('3002'), looksLike: portNumber },
+  BROKER_PORT: { schema: port('5672'), looksLike: portNumber },
+  LOG_LEVEL: {
+    schema: v.optional(v.picklist(['DEBUG', 'INFO', 'WARN', 'ERROR'])),
+    looksLike: 'DEBUG, INFO, WARN or ERROR',
   },
 } as const;
 

@@ -61,8 +61,9 @@ export async function deliver(
     if (reply.kind === 'malformed') judged[index] = { verdict: 'malformed', reason: reply.reason };
     else if (reply.kind === 'nothing') judged[index] = { verdict: 'delivered' };
     else {
-      const waiting = byConnection.get(reply.connectionId) ?? [];
-      byConnection.set(reply.connectionId, [...waiting, { index, reply }]);
+      const waiting = byConnection.get(reply.connectionId);
+      if (waiting === undefined) byConnection.set(reply.connectionId, [{ index, reply }]);
+      else waiting.push({ index, reply });
     }
   }
 

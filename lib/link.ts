@@ -27,6 +27,8 @@ export interface LinkOptions {
 /** amqplib hands these on to net.connect or tls.connect, which both take a signal. */
 type AbortableSocketOptions = SocketOptions & { signal: AbortSignal };
 
+const goodbyeMs = 1000;
+
 export class Link {
   readonly #connection: ChannelModel;
   readonly #channel: ConfirmChannel;
@@ -119,13 +121,15 @@ export class Link {
     });
   }
 
-  /** Says goodbye to the broker; for a link that is in order. */
+  /** Says goodbye to the broker, and waits a moment for its answer. */
   async close(): Promise<void> {
+    const timer = setTimeout(() => this.destroy(), goodbyeMs);
     if (!this.#broken) {
       // The channel first: amqplib may write the connection's close before what the channel still has to send.
       await this.#channel.close().catch(() => undefined);
       await this.#connection.close().catch(() => undefined);
     }
+    clearTimeout(timer);
     this.destroy();
   }
 

@@ -65,7 +65,8 @@ export class AmqpPublisher implements Publisher {
         case 'nacked':
           throw unavailable('The broker refused the message for now; send it again later.');
         case 'unknown':
-          this.#discard(link);
+          this.#forget(link);
+          link.destroy();
       }
     }
     throw unavailable('The broker did not confirm the message in time; send it again.', cause);
@@ -79,8 +80,12 @@ export class AmqpPublisher implements Publisher {
 
   /** The shared link, opened once however many calls wait for it. */
   async #usableLink(): Promise<Link> {
-    if (this.#link !== undefined && !this.#link.usable) this.#discard(this.#link);
-    if (this.#link !== undefined) return this.#link;
+    const link = this.#link;
+    if (link?.usable) return link;
+    if (link !== undefined) {
+      this.#forget(link);
+      void link.close();
+    }
     this.#opening ??= this.#open();
     return this.#opening;
   }
@@ -99,9 +104,8 @@ export class AmqpPublisher implements Publisher {
     }
   }
 
-  #discard(link: Link): void {
+  #forget(link: Link): void {
     if (this.#link === link) this.#link = undefined;
-    link.destroy();
   }
 }
 

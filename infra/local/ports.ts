@@ -1,17 +1,19 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigError } from '../../lib/config';
 import type { OfflineOptions } from './serverless';
 
-/** Ports of serverless-offline: which ends the process without a word of advice when one is taken. */
+/** Ports of serverless-offline, which ends the process without a word of advice when one is taken. */
 
-/** Throws an error that names the variable to set. */
-export async function refuseTakenPorts(
-  { host, websocketPort, lambdaPort }: Required<OfflineOptions>,
-  UserError: new (message: string) => Error,
-): Promise<void> {
+/** Throws ConfigError that names the variable to set. */
+export async function refuseTakenPorts({
+  host,
+  websocketPort,
+  lambdaPort,
+}: Required<OfflineOptions>): Promise<void> {
   for (const [variable, port] of Object.entries({ WEBSOCKET_PORT: websocketPort, LAMBDA_PORT: lambdaPort })) {
     if (!(await isFree(Number(port), host))) {
-      throw new UserError(
+      throw new ConfigError(
         `Port ${port} is in use. Stop what listens there (an earlier npm start?), or choose another port: ` +
           `${variable}=${Number(port) + 1000} npm start`,
       );

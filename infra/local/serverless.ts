@@ -13,7 +13,7 @@ export interface Serverless {
 export interface Service extends ServiceConfiguration {
   functions: Record<string, FunctionDefinition>;
   provider: { environment?: Environment; websocketsApiRouteSelectionExpression?: string };
-  custom?: { apiQueue?: string; wsQueue?: string; 'serverless-offline'?: OfflineOptions };
+  custom?: { 'serverless-offline'?: OfflineOptions };
 }
 
 type Environment = Record<string, unknown>;

@@ -1,14 +1,12 @@
 import { createRequire } from 'node:module';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { readConfig } from '../../lib/config';
 import { watchFunctions } from '../build';
-import { declareQueues } from '../declare';
-import { reasonOf } from '../reason';
-import { type QueueDeclaration, topology } from '../topology';
+import { topology } from '../topology';
 import { banner } from './banner';
-import { startBroker } from './broker/broker';
 import { startMapping } from './event-source/mapping';
 import { mappingSpecs } from './event-source/specs';
 import { functionRunner } from './lambda';
+import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
 import {
   type OfflineOptions,
@@ -29,31 +27,36 @@ export async function startStack(
   cliOptions: OfflineOptions,
   log: ServerlessLog,
 ): Promise<void> {
-  const { service, serviceDir } = serverless;
-  // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-  const offline = {
+  const { service } = serverless;
+  const config = readConfig([
+    'API_QUEUE',
+    'WS_QUEUE',
+    'REQUEST_STYLE',
+    'WEBSOCKET_PORT',
+    'LAMBDA_PORT',
+    'BROKER_PORT',
+    'LOG_LEVEL',
+  ]);
+  const amqpUrl = process.env.AMQP_URL ? readConfig(['AMQP_URL']).AMQP_URL : undefined;
+  const offline: Required<OfflineOptions> = {
     host: 'localhost',
-    websocketPort: 3001,
-    lambdaPort: 3002,
+    websocketPort: config.WEBSOCKET_PORT,
+    lambdaPort: config.LAMBDA_PORT,
     ...service.custom?.['serverless-offline'],
     ...cliOptions,
   };
-  await refuseTakenPorts(offline, serverless.classes.Error);
+  service.custom = { ...service.custom, 'serverless-offline': offline };
+  await refuseTakenPorts(offline);
+  // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-  const handlers = createRequire(__filename).cache;
   const [broker, tables] = await Promise.all([
-    brokerFor(process.env, log),
+    brokerFor(amqpUrl, config.BROKER_PORT, log),
     startTables(resourcesOf(service)),
-    watchFunctions(serviceDir, ({ changed }) => {
-      const loaded = changed.filter((file) => handlers[file] !== undefined);
-      for (const file of loaded) delete handlers[file];
-      if (loaded.length > 0) log.notice('Reloaded the functions.');
-    }),
+    buildAndReload(serverless.serviceDir, log),
   ]);
-
   const endpoint = `${offline.host}:${offline.websocketPort}`;
-  setEnvironment(service, {
+  replaceEnvironment(service, {
     AMQP_URL: broker.url,
     MANAGEMENT_ENDPOINT: `http://${endpoint}`,
     TABLE_NAME: 'ConnectionTable',
@@ -64,17 +67,11 @@ export async function startStack(
     // The SDK signs even for a local endpoint.
     AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? 'local',
     AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? 'local',
-    POWERTOOLS_LOG_LEVEL: process.env.LOG_LEVEL ?? 'WARN',
+    POWERTOOLS_LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
   };
-  // API Gateway routes a client's `$connect` or `$disconnect` to $default; serverless-offline would run those
-  // functions. A JSONPath that does not see such an action makes it do the same.
-  service.provider.websocketsApiRouteSelectionExpression =
-    '$request.body[?(@property === "action" && @ && @[0] !== "$")]';
+  routeAsApiGateway(service);
 
-  const queues = topology({
-    apiQueue: service.custom?.apiQueue ?? 'api_queue',
-    wsQueue: service.custom?.wsQueue ?? 'ws_queue',
-  });
+  const queues = topology({ apiQueue: config.API_QUEUE, wsQueue: config.WS_QUEUE });
   const specs = mappingSpecs(service, (key) => serverless.getProvider('aws').naming.getLambdaLogicalId(key));
   const afterStart = async () => {
     await declareWhenReachable(broker.url, queues, log);
@@ -93,61 +90,28 @@ export async function startStack(
   );
 }
 
-export interface LocalBroker {
-  url: string;
-  embedded: boolean;
-}
-
-const defaultBrokerPort = 5672;
-const retryMs = 2000;
-
-/** The RabbitMQ that AMQP_URL names, or an embedded broker on BROKER_PORT; if that is taken, on a free port. */
-async function brokerFor(env: NodeJS.ProcessEnv, log: ServerlessLog): Promise<LocalBroker> {
-  if (env.AMQP_URL) return { url: env.AMQP_URL, embedded: false };
-  const port = Number(env.BROKER_PORT ?? defaultBrokerPort);
-  try {
-    return { url: (await startBroker({ port })).url, embedded: true };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    const { url, port: free } = await startBroker({ port: 0 });
-    log.warning(
-      `Port ${port} is taken: the embedded broker listens on ${free} instead, so point your services to ${url}. ` +
-        `If a RabbitMQ of yours has the port, AMQP_URL=amqp://guest:guest@localhost:${port} npm start uses that.`,
-    );
-    return { url, embedded: true };
-  }
+/** The functions run in this process: a new bundle is read when the old one is no longer in Node's cache. */
+async function buildAndReload(serviceDir: string, log: ServerlessLog): Promise<void> {
+  const modules = createRequire(__filename).cache;
+  await watchFunctions(serviceDir, ({ changed }) => {
+    const loaded = changed.filter((file) => modules[file] !== undefined);
+    for (const file of loaded) delete modules[file];
+    if (loaded.length > 0) log.notice('Reloaded the functions.');
+  });
 }
 
 /** Replaces variables that a function has, and gives it no others. */
-function setEnvironment(service: Service, values: Record<string, string>): void {
+function replaceEnvironment(service: Service, values: Record<string, string>): void {
   for (const { environment = {} } of Object.values(service.functions)) {
     for (const [name, value] of Object.entries(values)) if (name in environment) environment[name] = value;
   }
 }
 
-async function declareWhenReachable(
-  url: string,
-  queues: QueueDeclaration[],
-  log: ServerlessLog,
-): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      for (const [queue, result] of await declareQueues(url, queues)) {
-        if (result === 'declared') continue;
-        log.warning(
-          `The queue ${queue} exists with arguments or flags of its own and is used as it is. ` +
-            'A NestJS service that declares it plain will not start.',
-        );
-      }
-      return;
-    } catch (error) {
-      if (attempt === 0) {
-        const { host } = new URL(url);
-        log.warning(
-          `RabbitMQ at ${host} cannot be used yet (${reasonOf(error)}); trying again every ${retryMs / 1000} s.`,
-        );
-      }
-      await sleep(retryMs);
-    }
-  }
+/**
+ * API Gateway routes a client's action `$connect` or `$disconnect` to $default; serverless-offline would run those
+ * functions. A JSONPath that does not see such an action makes it do the same.
+ */
+function routeAsApiGateway({ provider }: Service): void {
+  provider.websocketsApiRouteSelectionExpression =
+    '$request.body[?(@property === "action" && @ && @[0] !== "$")]';
 }
