@@ -99,10 +99,11 @@ async function consume(
     batcher.end();
   };
   const onAbort = () => stop('closed');
-  signal.addEventListener('abort', onAbort);
   const connection = await amqp.connect(withVirtualHost(url, virtualHost), { noDelay: true, timeout: 5000 });
   let channel: Channel | undefined;
   try {
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) return 'closed';
     listenForEnd(connection, stop);
     channel = await connection.createChannel();
     listenForEnd(channel, stop);
