@@ -1,6 +1,6 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type BuildOptions, build, context, type OutputFile } from 'esbuild';
 
 /**
@@ -14,22 +14,41 @@ export interface BuildResult {
   changed: string[];
 }
 
-/** Builds once. `minify` for the cloud; readable stack traces otherwise. */
+/** Builds once. `minify` for the cloud; otherwise the bundles stay readable. */
 export async function buildFunctions(root: string, { minify }: { minify: boolean }): Promise<BuildResult> {
   const { outputFiles } = await build({ ...(await options(root)), minify });
   return { changed: await writeChanged(outputFiles) };
 }
 
-/** Builds, then again within a moment of every change of a source, until closed. A source that does not compile changes nothing. */
+/**
+ * Builds, then again within a moment of every change of a source, until closed. A source that does not compile changes
+ * nothing.
+ */
 export async function watchFunctions(
   root: string,
   onRebuild: (result: BuildResult) => void,
 ): Promise<{ close(): Promise<void> }> {
-  const builder = await context({ ...(await options(root)), logLevel: 'error' });
-  const rebuild = async () => writeChanged((await builder.rebuild()).outputFiles);
-  await rebuild();
+  const builder = await context({ ...(await options(root)), metafile: true, logLevel: 'error' });
+  const watchers = new Map<string, FSWatcher>();
+  const rebuild = async () => {
+    const { outputFiles, metafile } = await builder.rebuild();
+    for (const source of Object.keys(metafile.inputs)) {
+      if (!source.includes('node_modules')) watchFolder(dirname(join(root, source)));
+    }
+    return writeChanged(outputFiles);
+  };
 
-  // Not esbuild's own watch mode: it polls, and takes up to two seconds to see a change.
+  // Neither esbuild's own watch mode, which polls and takes up to two seconds, nor a recursive watch, which on Linux
+  // loses a file that is replaced by renaming.
+  const watchFolder = (folder: string) => {
+    if (watchers.has(folder)) return;
+    const watcher = watch(folder, onChange);
+    watchers.set(folder, watcher);
+    watcher.on('error', () => {
+      watcher.close();
+      watchers.delete(folder);
+    });
+  };
   let last: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   const onChange = () => {
@@ -39,10 +58,10 @@ export async function watchFunctions(
       last = last.then(async () => onRebuild({ changed: await rebuild() })).catch(() => undefined);
     }, settleMs);
   };
-  const watchers = sourceFolders.map((folder) => watch(join(root, folder), { recursive: true }, onChange));
+  await rebuild();
   return {
     async close() {
-      for (const watcher of watchers) watcher.close();
+      for (const watcher of watchers.values()) watcher.close();
       clearTimeout(timer);
       await last;
       await builder.dispose();
@@ -50,7 +69,6 @@ export async function watchFunctions(
   };
 }
 
-const sourceFolders = ['functions', 'lib', 'infra'];
 /** Editors write a file in several steps. */
 const settleMs = 50;
 

@@ -3,19 +3,12 @@ const { join } = require('node:path');
 const { Module } = require('node:module');
 const { buildSync } = require('esbuild');
 
-const entry = join(__dirname, 'plugin.ts');
-const options = {
-  bundle: true,
-  write: false,
-  platform: 'node',
-  format: 'cjs',
-  packages: 'external',
-  sourcemap: 'inline',
-};
-const [{ text }] = buildSync({ entryPoints: [entry], ...options }).outputFiles;
+const options = { bundle: true, write: false, platform: 'node', format: 'cjs', packages: 'external' };
+const [{ text }] = buildSync({ entryPoints: [join(__dirname, 'plugin.ts')], ...options }).outputFiles;
 
-const plugin = new Module(entry, module);
-plugin.filename = entry;
+const file = join(__dirname, 'plugin.bundle.js');
+const plugin = new Module(file, module);
+plugin.filename = file;
 plugin.paths = module.paths;
-plugin._compile(text, entry);
+plugin._compile(text, file);
 module.exports = plugin.exports.default;

@@ -1,4 +1,4 @@
-import { ConfigError } from '../lib/config';
+import { ConfigError, readConfig } from '../lib/config';
 import { buildFunctions } from './build';
 import type { OfflineOptions, Serverless, ServerlessLog } from './local/serverless';
 
@@ -30,15 +30,22 @@ export default class GatewayPlugin {
   }
 
   async #bundle(): Promise<void> {
+    try {
+      readConfig(['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE', 'LOG_LEVEL']);
+    } catch (error) {
+      this.#fail(error);
+    }
     await buildFunctions(this.#serverless.serviceDir, { minify: true });
   }
 
   #refuseExampleBroker(): void {
-    const example = '123456789012';
-    if (!JSON.stringify(this.#serverless.service.resources).includes(`:${example}:`)) return;
+    const { resources, functions } = this.#serverless.service;
+    const deployed = JSON.stringify([resources, functions]);
+    if (!['broker:example:', 'secret:example-', 'b-1234a5b6-'].some((part) => deployed.includes(part)))
+      return;
     throw new this.#serverless.classes.Error(
-      'Deploying needs a broker: pass --param="brokerArn=..." --param="brokerSecretArn=..." --param="brokerHost=..." ' +
-        '(README.md, "Deploy").',
+      'Deploying needs a broker: pass --param="brokerArn=..." --param="brokerSecretArn=..." and ' +
+        '--param="brokerHost=..." (README.md, "Deploy").',
     );
   }
 
@@ -50,11 +57,11 @@ export default class GatewayPlugin {
   async #startStack(): Promise<void> {
     // Loaded only here: packaging needs neither a broker nor a database.
     const { startStack } = await import('./local/stack');
-    try {
-      await startStack(this.#serverless, this.#options, this.#log);
-    } catch (error) {
-      // The framework prints its own errors without a stack: what the user can mend needs none.
-      throw error instanceof ConfigError ? new this.#serverless.classes.Error(error.message) : error;
-    }
+    await startStack(this.#serverless, this.#options, this.#log).catch((error) => this.#fail(error));
+  }
+
+  /** The framework prints its own errors without a stack: what the user can mend needs none. */
+  #fail(error: unknown): never {
+    throw error instanceof ConfigError ? new this.#serverless.classes.Error(error.message) : error;
   }
 }

@@ -1,6 +1,6 @@
 import { readConfig } from '../lib/config';
+import { reasonOf } from '../lib/reason';
 import { declareQueues } from './declare';
-import { reasonOf } from './reason';
 import { topology } from './topology';
 
 /** `npm run topology`: declares the gateway's queues on the broker of AMQP_URL; run again, it changes nothing. */
@@ -11,8 +11,10 @@ const help = `Declares the gateway's queues on a RabbitMQ; what exists stays as 
 API_QUEUE (api_queue) and WS_QUEUE (ws_queue) name the queues.`;
 
 async function main(): Promise<void> {
-  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  const [argument] = process.argv.slice(2);
+  if (argument !== undefined) {
     console.log(help);
+    process.exitCode = ['--help', '-h'].includes(argument) ? 0 : 2;
     return;
   }
   const { AMQP_URL, API_QUEUE, WS_QUEUE } = readConfig(['AMQP_URL', 'API_QUEUE', 'WS_QUEUE']);

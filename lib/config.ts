@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { deadLetterQueue } from '../infra/topology';
 
 /**
  * The configuration, from environment variables, validated when a function starts. A function reads only the part it
@@ -17,10 +18,10 @@ const amqpUrl = v.pipe(
 const port = (usual: string) =>
   v.pipe(
     v.optional(v.string(), usual),
-    v.check((text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535),
+    v.check((text) => /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535),
     v.transform(Number),
   );
-const portNumber = 'the number of a port, 0 to 65535';
+const portNumber = 'the number of a port, 1 to 65535';
 
 const variables = {
   AMQP_URL: {
@@ -45,6 +46,7 @@ const variables = {
   WEBSOCKET_PORT: { schema: port('3001'), looksLike: portNumber },
   LAMBDA_PORT: { schema: port('3002'), looksLike: portNumber },
   BROKER_PORT: { schema: port('5672'), looksLike: portNumber },
+  EXAMPLE_WORKER: { schema: v.optional(v.picklist(['true', 'false'])), looksLike: 'true or false' },
   LOG_LEVEL: {
     schema: v.optional(v.picklist(['DEBUG', 'INFO', 'WARN', 'ERROR'])),
     looksLike: 'DEBUG, INFO, WARN or ERROR',
@@ -76,6 +78,10 @@ export function readConfig<Name extends VariableName>(
       faults.push(`${name} is ${text === undefined ? 'not set' : 'not valid'}; it should be ${looksLike}`);
     return [name, result.output];
   });
+  const { API_QUEUE, WS_QUEUE } = Object.fromEntries(entries);
+  if (API_QUEUE !== undefined && (API_QUEUE === WS_QUEUE || API_QUEUE === deadLetterQueue(WS_QUEUE))) {
+    faults.push('API_QUEUE and WS_QUEUE (with its dead letters) must be different queues');
+  }
   if (faults.length > 0) throw new ConfigError(`Configuration: ${faults.join('. ')}.`);
   return Object.fromEntries(entries) as Config<Name>;
 }

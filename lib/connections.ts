@@ -1,7 +1,8 @@
 /**
- * The connection table: one row for each open WebSocket. A row is a lease: it ends at `expiresAt` by itself, for
- * `$disconnect` is delivered at best effort, and a reader treats an expired row as absent, for DynamoDB removes one
- * only within days of its time.
+ * The connection table: who is connected, one row for each open WebSocket. Replies need none to find their client, the
+ * connection's id is enough; a reply that finds the client gone removes it. A row is a lease that ends at `expiresAt` by
+ * itself, for `$disconnect` is delivered at best effort; a reader treats an expired row as absent, for DynamoDB removes
+ * one only within days of its time.
  */
 
 export interface Connection {

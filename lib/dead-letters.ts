@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { deadLetterQueue } from '../infra/topology';
-import type { Delivery } from './amqp';
+import type { Delivery, OutgoingMessage, Properties } from './amqp';
+import { GatewayError } from './errors';
 import type { Publisher } from './publisher';
 
 /**
@@ -17,23 +18,33 @@ export interface DeadLetters {
 export function amqpDeadLetters(publisher: Publisher, wsQueue: string): DeadLetters {
   return {
     async add({ queue, body, properties }, verdict, reason, deadline) {
-      const headers = {
-        ...properties.headers,
-        'x-verdict': verdict,
-        'x-reason': reason,
-        'x-original-queue': queue,
-      };
-      // The broker accepts only the publisher's own userId, and would let an expiring dead letter expire.
-      const { userId: _, expiration: __, ...kept } = properties;
-      await publisher.publish(
-        {
-          queue: deadLetterQueue(wsQueue),
-          body,
-          // The publisher tells returned messages by their messageId; a reply need not have one.
-          properties: { ...kept, headers, deliveryMode: 2, messageId: properties.messageId ?? randomUUID() },
+      const why = { 'x-verdict': verdict, 'x-reason': reason, 'x-original-queue': queue };
+      const letter = (kept: Properties): OutgoingMessage => ({
+        queue: deadLetterQueue(wsQueue),
+        body,
+        properties: {
+          ...kept,
+          headers: { ...kept.headers, ...why },
+          deliveryMode: 2,
+          messageId: kept.messageId ?? randomUUID(),
         },
-        deadline,
-      );
+      });
+      try {
+        await publisher.publish(letter(keepable(properties)), deadline);
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.code !== 'invalid_message') throw error;
+        // The service's own properties have passed through several encodings and cannot be written any more.
+        await publisher.publish(letter({}), deadline);
+      }
     },
   };
+}
+
+/**
+ * Without what would lose the dead letter: the broker accepts no userId but the publisher's own, lets an expiring letter
+ * expire, and routes one with CC or BCC also to the queues named there, such as the one it came from.
+ */
+function keepable({ userId: _, expiration: __, headers = {}, ...kept }: Properties): Properties {
+  const { CC: ___, BCC: ____, ...others } = headers;
+  return { ...kept, headers: others };
 }

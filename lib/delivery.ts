@@ -4,12 +4,13 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { Delivery } from './amqp';
 import type { Connections } from './connections';
 import type { DeadLetters } from './dead-letters';
+import { before } from './deadline';
 import { GatewayError } from './errors';
 import { errorFrame, maxFrameBytes, replyFrame, type ServerFrame } from './frames';
 import { isObject } from './json';
 import type { Log } from './log';
 import { parseReply, type Reply, type ServiceError } from './packets';
-import type { Post } from './post';
+import type { Post, PostOutcome } from './post';
 
 /**
  * Takes a batch of replies to their clients and says of each what became of it. In order within a connection, in
@@ -72,7 +73,7 @@ export async function deliver(
   const posting: Posting = { ...ports, limits, postDeadline, slot: pLimit(limits.concurrency) };
   await Promise.all(
     [...byConnection.values()].map(async (waiting) => {
-      for await (const [index, verdict] of postInOrder(waiting, posting)) judged[index] = verdict;
+      for await (const [index, result] of postInOrder(waiting, posting)) judged[index] = result;
     }),
   );
 
@@ -114,13 +115,14 @@ interface Posting extends DeliveryPorts {
 async function* postInOrder(waiting: readonly Waiting[], posting: Posting): AsyncGenerator<[number, Judged]> {
   let ended: Judged | undefined;
   for (const { index, reply } of waiting) {
-    const verdict: Judged = ended ?? (await postOne(reply, posting));
-    if (verdict.verdict === 'gone') ended = verdict;
-    if (verdict.verdict === 'throttled')
-      ended = { verdict: 'throttled', reason: 'waited behind one that was not taken' };
-    yield [index, verdict];
+    const result: Judged = ended ?? (await postOne(reply, posting));
+    if (result.verdict === 'gone') ended = result;
+    if (result.verdict === 'throttled') ended = { ...result, reason: 'waited behind one that was not taken' };
+    yield [index, result];
   }
 }
+
+const outOfTime: PostOutcome = { result: 'transient', error: undefined };
 
 async function postOne(reply: Reply | ServiceError, posting: Posting): Promise<Judged> {
   const { post, limits, postDeadline, slot } = posting;
@@ -131,14 +133,15 @@ async function postOne(reply: Reply | ServiceError, posting: Posting): Promise<J
     return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes` };
   }
   for (let attempt = 0; ; attempt += 1) {
-    const timeLeft = postDeadline - Date.now();
-    if (timeLeft <= 0)
+    if (Date.now() >= postDeadline) {
       return { verdict: 'throttled', reason: `not taken within the time, after ${attempt} attempts` };
+    }
     const postedAt = Date.now();
     // A slot is held for the attempt alone: a connection that pauses keeps no other from posting.
-    const outcome = await slot(() =>
-      post(connectionId, frame, { timeoutMs: Math.min(limits.attemptMs, timeLeft) }),
-    );
+    const outcome = await slot(() => {
+      const timeoutMs = Math.min(limits.attemptMs, postDeadline - Date.now());
+      return timeoutMs > 0 ? post(connectionId, frame, { timeoutMs }) : outOfTime;
+    });
     switch (outcome.result) {
       case 'delivered':
         return { verdict: 'delivered' };
@@ -150,7 +153,7 @@ async function postOne(reply: Reply | ServiceError, posting: Posting): Promise<J
       case 'bad_id':
         return { verdict: 'malformed', reason: 'no connection can have this id: API Gateway answered 400' };
       case 'forbidden':
-        return { verdict: 'forbidden', reason: describe(outcome.error) };
+        return { verdict: 'forbidden', reason: String(outcome.error) };
       case 'transient': {
         const longest = Math.min(limits.pauseMs * 2 ** attempt, limits.longestPauseMs);
         await sleep(Math.min(randomInt(longest + 1), Math.max(0, postDeadline - Date.now())));
@@ -159,13 +162,13 @@ async function postOne(reply: Reply | ServiceError, posting: Posting): Promise<J
   }
 }
 
-/** Removes the row of a connection that has ended. If that fails the row's lease ends by itself. */
-async function forget(connectionId: string, postedAt: number, { connections, log }: Posting): Promise<void> {
-  try {
-    await connections.remove(connectionId, postedAt);
-  } catch (error) {
+/** Removes the row of a connection that has ended. If that fails, or takes too long, the row's lease ends by itself. */
+async function forget(connectionId: string, postedAt: number, posting: Posting): Promise<void> {
+  const { connections, log, limits, postDeadline } = posting;
+  const removing = connections.remove(connectionId, postedAt).catch((error: unknown) => {
     log.warn('Could not remove the row of a connection that has ended', { connectionId, error });
-  }
+  });
+  await before(Math.min(Date.now() + limits.attemptMs, postDeadline), removing);
 }
 
 /** Undefined for data that JSON.parse can read and JSON.stringify cannot write: nested beyond the stack. */
@@ -191,8 +194,4 @@ function frameOf(reply: Reply | ServiceError): ServerFrame {
 function serviceMessage(error: unknown): string {
   const message = isObject(error) ? error.message : error;
   return typeof message === 'string' && message !== '' ? message : 'The service answered with an error.';
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

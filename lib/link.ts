@@ -13,8 +13,17 @@ export type PublishOutcome =
   | 'unroutable'
   /** The broker refused it (a full queue that rejects, an internal fault). */
   | 'nacked'
+  /** It cannot be written as an AMQP message; nothing was sent. */
+  | 'unwritable'
   /** No confirm within the time, or the link broke first: it may have arrived. */
   | 'unknown';
+
+export interface PublishLimits {
+  /** How long the link may be silent while it owes a confirm, milliseconds. */
+  silenceMs: number;
+  /** Milliseconds since 1970. */
+  deadline: number;
+}
 
 export interface LinkOptions {
   url: string;
@@ -32,26 +41,29 @@ const goodbyeMs = 1000;
 export class Link {
   readonly #connection: ChannelModel;
   readonly #channel: ConfirmChannel;
-  readonly #socket: AbortController;
+  readonly #abort: AbortController;
   readonly #heartbeatMs: number;
   readonly #pending = new Set<() => void>();
   readonly #returned = new Set<string>();
+  readonly #idle: NodeJS.Timeout;
   #lastSignOfLifeMs: number;
   #broken = false;
+  /** On its way out: takes no more messages, while those under way are still confirmed. */
+  #retired = false;
   #blocked = false;
 
   static async open({ url, openTimeoutMs, heartbeatSeconds }: LinkOptions): Promise<Link> {
-    const socket = new AbortController();
-    const timer = setTimeout(() => socket.abort(), openTimeoutMs);
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), openTimeoutMs);
     try {
       // Without noDelay every small publish waits about 40 ms for a delayed TCP acknowledgement.
-      const options: AbortableSocketOptions = { noDelay: true, signal: socket.signal };
+      const options: AbortableSocketOptions = { noDelay: true, signal: abort.signal };
       const connection = await amqp.connect(withHeartbeat(url, heartbeatSeconds), options);
       connection.on('error', () => undefined);
       const channel = await connection.createConfirmChannel();
-      return new Link(connection, channel, socket, heartbeatSeconds * 1000);
+      return new Link(connection, channel, abort, heartbeatSeconds * 1000);
     } catch (error) {
-      socket.abort();
+      abort.abort();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -61,12 +73,12 @@ export class Link {
   private constructor(
     connection: ChannelModel,
     channel: ConfirmChannel,
-    socket: AbortController,
+    abort: AbortController,
     heartbeatMs: number,
   ) {
     this.#connection = connection;
     this.#channel = channel;
-    this.#socket = socket;
+    this.#abort = abort;
     this.#heartbeatMs = heartbeatMs;
     this.#lastSignOfLifeMs = Date.now();
     // A forced close (320) emits only 'close', a reset both: listen to all, and to 'error' always, for without a
@@ -81,12 +93,15 @@ export class Link {
     connection.on('unblocked', () => {
       this.#blocked = false;
     });
+    // Nothing keeps an unused connection open: brokers count them, and limit their number.
+    this.#idle = setTimeout(() => void this.close(), heartbeatMs).unref();
     channel.on('return', (message: Message) => this.#returned.add(String(message.properties.messageId)));
   }
 
   /** By the wall clock: timers stand still while a Lambda is frozen, the broker's patience does not. */
   get usable(): boolean {
-    return !this.#broken && Date.now() - this.#lastSignOfLifeMs < this.#heartbeatMs;
+    const silentMs = Date.now() - this.#lastSignOfLifeMs;
+    return !this.#broken && !this.#retired && silentMs < this.#heartbeatMs;
   }
 
   /** The broker has raised an alarm and reads nothing from publishers until it is over. */
@@ -94,9 +109,16 @@ export class Link {
     return this.#blocked;
   }
 
-  /** Publishes persistent-or-as-said, mandatory, to the default exchange; never rejects. */
-  publish({ queue, body, properties }: OutgoingMessage, timeoutMs: number): Promise<PublishOutcome> {
-    if (this.#broken) return Promise.resolve('unknown');
+  /**
+   * Publishes to the default exchange, mandatory; never rejects. Two messages with one messageId must not be under way
+   * at once: the broker's returns are told apart by it.
+   */
+  publish(
+    { queue, body, properties }: OutgoingMessage,
+    { silenceMs, deadline }: PublishLimits,
+  ): Promise<PublishOutcome> {
+    if (this.#broken || this.#retired) return Promise.resolve('unknown');
+    const sentAt = Date.now();
     return new Promise((resolve) => {
       const settle = (outcome: PublishOutcome) => {
         clearTimeout(timer);
@@ -104,27 +126,42 @@ export class Link {
         resolve(outcome);
       };
       const abandon = () => settle('unknown');
-      const timer = setTimeout(abandon, timeoutMs);
+      const onSilence = () => {
+        // A busy process runs its timers before it reads what has arrived: let it read first.
+        setImmediate(() => {
+          const silentSince = Math.max(sentAt, this.#lastSignOfLifeMs);
+          const waitMs = Math.min(silentSince + silenceMs, deadline) - Date.now();
+          // While others are confirmed the link works, and this message waits its turn.
+          if (waitMs > 0) timer = setTimeout(onSilence, waitMs);
+          else abandon();
+        });
+      };
+      let timer = setTimeout(onSilence, Math.min(silenceMs, deadline - Date.now()));
       this.#pending.add(abandon);
       const onConfirm = (refused: unknown) => {
         this.#lastSignOfLifeMs = Date.now();
+        this.#idle.refresh();
         // The return of an unroutable message comes before its confirm.
         const returned = this.#returned.delete(properties.messageId);
-        if (refused) settle(this.#broken ? 'unknown' : 'nacked');
-        else settle(returned ? 'unroutable' : 'confirmed');
+        if (!refused) settle(returned ? 'unroutable' : 'confirmed');
+        // amqplib refuses what is unconfirmed on a connection that closes, just before it says that it closes.
+        else setImmediate(() => settle(this.#broken ? 'unknown' : 'nacked'));
       };
       try {
         this.#channel.publish('', queue, body, { ...properties, mandatory: true }, onConfirm);
-      } catch {
-        this.#break();
+      } catch (error) {
+        if ((error as Error).name === 'IllegalOperationError') this.#break();
+        else settle('unwritable');
       }
     });
   }
 
-  /** Says goodbye to the broker, and waits a moment for its answer. */
+  /** Waits a moment for what is unconfirmed, and says goodbye to the broker. */
   async close(): Promise<void> {
     const timer = setTimeout(() => this.destroy(), goodbyeMs);
+    this.#retired = true;
     if (!this.#broken) {
+      await this.#channel.waitForConfirms().catch(() => undefined);
       // The channel first: amqplib may write the connection's close before what the channel still has to send.
       await this.#channel.close().catch(() => undefined);
       await this.#connection.close().catch(() => undefined);
@@ -136,11 +173,12 @@ export class Link {
   /** Closes the socket at once; what is unconfirmed settles as `unknown`. */
   destroy(): void {
     this.#break();
-    this.#socket.abort();
+    this.#abort.abort();
   }
 
   #break(): void {
     this.#broken = true;
+    clearTimeout(this.#idle);
     for (const abandon of [...this.#pending]) abandon();
   }
 }

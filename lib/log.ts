@@ -31,20 +31,20 @@ export function createLog(functionName: string): Log {
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: LogFields = {}) => {
       const { error, ...rest } = fields;
-      logger[level](message, error === undefined ? rest : { ...rest, error: describe(error) });
+      logger[level](message, error === undefined ? rest : { ...rest, error: errorFields(error) });
     };
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }
 
 /** An error's name, message and causes, without the own properties in which SDKs keep requests and their headers. */
-function describe(error: unknown): unknown {
+function errorFields(error: unknown): unknown {
   if (!(error instanceof Error)) return { message: String(error) };
   const { cause } = error;
   return {
     name: error.name,
     message: withoutUrlCredentials(error.message),
     stack: withoutUrlCredentials(error.stack ?? ''),
-    ...(cause === undefined ? {} : { cause: describe(cause) }),
+    ...(cause === undefined ? {} : { cause: errorFields(cause) }),
   };
 }
 

@@ -15,7 +15,6 @@ export interface Metadata {
   websocket_service: 'ws-gateway';
   message_id: string;
   client_id?: string;
-  user_id?: string;
 }
 
 /** `event`: one way, replies are events. `rpc`: the body carries Nest's `id`, so that a Nest handler's return value is the reply. */
@@ -32,7 +31,7 @@ export interface Request {
 }
 
 /** Where requests go and replies come back. */
-export interface RequestRoute {
+export interface RequestTarget {
   apiQueue: string;
   replyQueue: string;
   style: RequestStyle;
@@ -65,7 +64,7 @@ export type ParsedReply =
  * The request as every service receives it. `metadata` overwrites whatever the client put there, so that nobody
  * can address another's socket. Throws GatewayError `invalid_message` for data that cannot be written as JSON.
  */
-export function buildRequest(request: Request, route: RequestRoute): OutgoingMessage {
+export function buildRequest(request: Request, target: RequestTarget): OutgoingMessage {
   const metadata: Metadata = {
     socket_id: request.connectionId,
     websocket_service: 'ws-gateway',
@@ -76,10 +75,10 @@ export function buildRequest(request: Request, route: RequestRoute): OutgoingMes
   const packet = {
     pattern: { cmd: 'send' },
     data: { ...request.data, metadata },
-    ...(route.style === 'rpc' ? { id: correlationId } : {}),
+    ...(target.style === 'rpc' ? { id: correlationId } : {}),
   };
   return {
-    queue: route.apiQueue,
+    queue: target.apiQueue,
     body: toJson(packet),
     properties: {
       contentType: 'application/json',
@@ -87,7 +86,7 @@ export function buildRequest(request: Request, route: RequestRoute): OutgoingMes
       messageId: request.messageId,
       timestamp: Math.floor(request.sentAt / 1000),
       correlationId,
-      replyTo: route.replyQueue,
+      replyTo: target.replyQueue,
       headers: { traceparent: request.traceparent },
     },
   };
@@ -104,9 +103,10 @@ export function parseReply({ body, properties }: Delivery): ParsedReply {
   const isEvent = isObject(json) && 'pattern' in json && ('data' in json || correlation === undefined);
   if (isEvent) return parseEvent(json, correlation, messageId);
   if (correlation === undefined) return malformed('no pattern, and no correlationId of this gateway');
-  const claimsJson = properties.contentType?.startsWith('application/json') === true;
+  const claimsJson = /^application\/json\s*(;|$)/.test(properties.contentType ?? '');
   if (json === undefined && claimsJson) return malformed('the body is not JSON');
 
+  if (!isConnectionId(correlation.connectionId)) return malformed('the correlationId names no connection');
   const target = { connectionId: correlation.connectionId, clientId: correlation.clientId, ...messageId };
   if (isObject(json) && isNestResponse(json)) {
     if (hasError(json)) return { kind: 'serviceError', ...target, data: withoutMetadata(json.err) };
@@ -143,9 +143,9 @@ function parseEvent(
   };
 }
 
-/** Of API Gateway (base64) or serverless-offline (a UUID); what else would break the path of a post. */
+/** Of API Gateway (base64) or serverless-offline (a UUID): what else there is could leave the path of a post. */
 function isConnectionId(text: string): boolean {
-  return /^[\x21-\x7e]{1,128}$/.test(text);
+  return /^[\w+/=-]{1,128}$/.test(text);
 }
 
 /** Nest writes `{response}`, `{response, isDisposed}`, `{isDisposed}`, `{err, isDisposed}` or `{id, err, status}`. */

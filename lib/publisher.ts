@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OutgoingMessage } from './amqp';
+import { before } from './deadline';
 import { GatewayError } from './errors';
 import { Link } from './link';
 
@@ -13,7 +14,7 @@ export interface Publisher {
   /**
    * Resolves once the message is in a queue. Rejects with GatewayError `unroutable` when there is no such queue, and
    * with `unavailable` when the broker did not take the message before `deadline` (milliseconds since 1970): then it
-   * may still arrive.
+   * may still arrive. `invalid_message` tells properties that AMQP cannot express.
    */
   publish(message: OutgoingMessage, deadline: number): Promise<void>;
   close(): Promise<void>;
@@ -22,7 +23,7 @@ export interface Publisher {
 export interface PublisherOptions {
   url: string;
   heartbeatSeconds?: number;
-  /** The longest that one attempt may take to open a link, and again to be confirmed, milliseconds. */
+  /** The longest that a link may take to open, and may then be silent while it owes a confirm, milliseconds. */
   attemptMs?: number;
 }
 
@@ -32,6 +33,7 @@ export class AmqpPublisher implements Publisher {
   readonly #url: string;
   readonly #heartbeatSeconds: number;
   readonly #attemptMs: number;
+  readonly #underWay = new Map<string, Promise<void>>();
   #link: Link | undefined;
   #opening: Promise<Link> | undefined;
 
@@ -42,19 +44,33 @@ export class AmqpPublisher implements Publisher {
   }
 
   async publish(message: OutgoingMessage, deadline: number): Promise<void> {
+    const { messageId } = message.properties;
+    // Messages of one id take turns: the broker's returns are told apart by it.
+    while (this.#underWay.has(messageId)) await this.#underWay.get(messageId)?.catch(() => undefined);
+    const publishing = this.#publish(message, deadline);
+    this.#underWay.set(messageId, publishing);
+    try {
+      await publishing;
+    } finally {
+      this.#underWay.delete(messageId);
+    }
+  }
+
+  async #publish(message: OutgoingMessage, deadline: number): Promise<void> {
     let cause: unknown;
     for (let attempt = 0; Date.now() < deadline; attempt += 1) {
       // The first retry follows at once: the common fault is a link that died while the process was frozen.
       if (attempt > 1) await sleep(Math.min(pauseMs * attempt, deadline - Date.now()));
-      let link: Link;
+      let link: Link | undefined;
       try {
-        link = await this.#usableLink();
+        link = await before(deadline, this.#usableLink());
       } catch (error) {
         cause = error;
         continue;
       }
+      if (link === undefined) break;
       if (link.blocked) throw unavailable('The broker takes no messages at the moment; send it again later.');
-      switch (await link.publish(message, Math.min(this.#attemptMs, deadline - Date.now()))) {
+      switch (await link.publish(message, { silenceMs: this.#attemptMs, deadline })) {
         case 'confirmed':
           return;
         case 'unroutable':
@@ -64,6 +80,8 @@ export class AmqpPublisher implements Publisher {
           );
         case 'nacked':
           throw unavailable('The broker refused the message for now; send it again later.');
+        case 'unwritable':
+          throw new GatewayError('invalid_message', 'This cannot be written as an AMQP message.');
         case 'unknown':
           this.#forget(link);
           link.destroy();
@@ -73,7 +91,7 @@ export class AmqpPublisher implements Publisher {
   }
 
   async close(): Promise<void> {
-    const link = await (this.#opening ?? this.#link);
+    const link = await (this.#opening?.catch(() => undefined) ?? this.#link);
     this.#link = undefined;
     await link?.close();
   }

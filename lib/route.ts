@@ -1,4 +1,5 @@
 import type { Context } from 'aws-lambda';
+import { deadlineOf } from './deadline';
 import { toGatewayError } from './errors';
 import { errorFrame, idOf, type ServerFrame, unknownAction } from './frames';
 import type { Log } from './log';
@@ -53,8 +54,8 @@ export function messageRoute(
 }
 
 /**
- * A route for `$connect` or `$disconnect`. serverless-offline runs it also for a client that merely sends that name
- * as an action: such a frame is answered like any unknown action.
+ * A route for `$connect` or `$disconnect`. serverless-offline, left to itself, runs it also for a client that merely
+ * sends that name as an action: such a frame is answered like any unknown action.
  */
 export function lifecycleRoute(
   log: Log,
@@ -81,9 +82,4 @@ function refuseAction(log: Log): RouteHandler {
 
 function respond(frame: ServerFrame): RouteResponse {
   return { statusCode: 200, body: JSON.stringify(frame) };
-}
-
-/** When the work must be over so that the answer still leaves in time. */
-export function deadlineOf(context: Context, marginMs = 500): number {
-  return Date.now() + context.getRemainingTimeInMillis() - marginMs;
 }

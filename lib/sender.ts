@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { checkMessage } from './message';
-import { buildRequest, type RequestRoute } from './packets';
+import { checkMessage } from './message-schema';
+import { buildRequest, type RequestTarget } from './packets';
 import type { Publisher } from './publisher';
 
 /** Takes a client's message to the services' queue, under a messageId of the gateway's own. */
@@ -16,7 +16,7 @@ export interface ClientMessage {
   data: unknown;
 }
 
-export function createSender(publisher: Publisher, route: RequestRoute): Sender {
+export function createSender(publisher: Publisher, target: RequestTarget): Sender {
   return {
     async send({ connectionId, clientId, data }, deadline) {
       const messageId = randomUUID();
@@ -28,7 +28,7 @@ export function createSender(publisher: Publisher, route: RequestRoute): Sender 
         sentAt: Date.now(),
         traceparent: newTraceparent(),
       };
-      await publisher.publish(buildRequest(request, route), deadline);
+      await publisher.publish(buildRequest(request, target), deadline);
       return messageId;
     },
   };

@@ -11,7 +11,8 @@ export function banner(stack: {
   const [apiQueue] = queues;
   const example = specs.some(({ functionKey }) => functionKey === 'worker');
   const { username, host, protocol, pathname } = new URL(broker.url);
-  const shownUrl = broker.embedded ? broker.url : `${protocol}//${username}:***@${host}${pathname}`;
+  const user = username === '' ? '' : `${username}:***@`;
+  const shownUrl = broker.embedded ? broker.url : `${protocol}//${user}${host}${pathname}`;
   return [
     '',
     'The WebSocket gateway for RabbitMQ is running.',

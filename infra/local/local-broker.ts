@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../../lib/reason';
 import { declareQueues } from '../declare';
-import { reasonOf } from '../reason';
 import type { QueueDeclaration } from '../topology';
 import { startBroker } from './broker/broker';
 import type { ServerlessLog } from './serverless';
@@ -34,7 +34,7 @@ export async function brokerFor(
       return { url: broker.url, embedded: true };
     } catch (error) {
       const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!taken || candidate === port + portsToTry) throw error;
+      if (!taken || candidate === Math.min(port + portsToTry, 65_535)) throw error;
     }
   }
 }

@@ -11,14 +11,21 @@ export async function refuseTakenPorts({
   websocketPort,
   lambdaPort,
 }: Required<OfflineOptions>): Promise<void> {
+  if (Number(websocketPort) === Number(lambdaPort)) {
+    throw new ConfigError('WEBSOCKET_PORT and LAMBDA_PORT must be different ports.');
+  }
   for (const [variable, port] of Object.entries({ WEBSOCKET_PORT: websocketPort, LAMBDA_PORT: lambdaPort })) {
     if (!(await isFree(Number(port), host))) {
       throw new ConfigError(
         `Port ${port} is in use. Stop what listens there (an earlier npm start?), or choose another port: ` +
-          `${variable}=${Number(port) + 1000} npm start`,
+          `${variable}=${otherPort(Number(port))} npm start`,
       );
     }
   }
+}
+
+function otherPort(port: number): number {
+  return port + 1000 > 65_535 ? port - 1000 : port + 1000;
 }
 
 export async function untilListening(port: number, host: string): Promise<void> {

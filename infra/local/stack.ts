@@ -15,6 +15,7 @@ import {
   type ServerlessLog,
   type Service,
 } from './serverless';
+import { surviveBadFrames } from './sockets';
 import { startTables } from './table';
 
 /**
@@ -36,6 +37,7 @@ export async function startStack(
     'LAMBDA_PORT',
     'BROKER_PORT',
     'LOG_LEVEL',
+    'EXAMPLE_WORKER',
   ]);
   const amqpUrl = process.env.AMQP_URL ? readConfig(['AMQP_URL']).AMQP_URL : undefined;
   const offline: Required<OfflineOptions> = {
@@ -47,6 +49,7 @@ export async function startStack(
   };
   service.custom = { ...service.custom, 'serverless-offline': offline };
   await refuseTakenPorts(offline);
+  surviveBadFrames();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
@@ -70,6 +73,8 @@ export async function startStack(
     POWERTOOLS_LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
   };
   routeAsApiGateway(service);
+  const exampleWorker = resourcesOf(service).WorkerMapping?.Properties;
+  if (exampleWorker !== undefined) exampleWorker.Enabled = config.EXAMPLE_WORKER !== 'false';
 
   const queues = topology({ apiQueue: config.API_QUEUE, wsQueue: config.WS_QUEUE });
   const specs = mappingSpecs(service, (key) => serverless.getProvider('aws').naming.getLambdaLogicalId(key));

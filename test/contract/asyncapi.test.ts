@@ -20,7 +20,7 @@ import {
   pongFrame,
   replyFrame,
 } from '../../lib/frames';
-import { checkMessage } from '../../lib/message';
+import { checkMessage } from '../../lib/message-schema';
 import { buildRequest, parseReply, type Request, type RequestStyle } from '../../lib/packets';
 import type { PostOutcome } from '../../lib/post';
 import { createSender } from '../../lib/sender';

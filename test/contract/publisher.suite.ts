@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { OutgoingMessage } from '../../lib/amqp';
+import type { OutgoingMessage, Properties } from '../../lib/amqp';
 import { amqpDeadLetters } from '../../lib/dead-letters';
 import type { GatewayError } from '../../lib/errors';
 import { AmqpPublisher } from '../../lib/publisher';
@@ -117,7 +118,74 @@ export function describePublisher(
       await client.channel.deleteQueue(full);
     });
 
-    test('lays down a dead letter with its body, its headers and the reason', async () => {
+    test('retries what was under way when the connection was cut', async () => {
+      await publisher.publish(message('before'), inTime());
+      const bodies = Array.from({ length: 50 }, (_, n) => String(n));
+      const publishing = bodies.map((body) => publisher.publish(message(body), inTime()));
+      proxy.cut();
+      await Promise.all(publishing);
+      const next = await reader(client.channel, queue);
+      const arrived = new Set<string>();
+      while (!bodies.every((body) => arrived.has(body))) arrived.add(String((await next()).content));
+    });
+
+    test('refuses at once what AMQP cannot express, and its neighbours are not harmed', async () => {
+      const long = 'x'.repeat(300);
+      const results = await Promise.allSettled([
+        publisher.publish(message('a'), inTime()),
+        publisher.publish(message('b', long), inTime()),
+        publisher.publish(message('c'), inTime()),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      expect((results[1] as PromiseRejectedResult).reason.code).toBe('invalid_message');
+      expect(proxy.connections).toBe(1);
+    });
+
+    test('tells two messages of one id apart', async () => {
+      const results = await Promise.allSettled([
+        publisher.publish({ ...message('lost', 'same'), queue: `${queue}.absent` }, inTime()),
+        publisher.publish(message('found', 'same'), inTime()),
+        publisher.publish({ ...message('lost', 'same'), queue: `${queue}.absent` }, inTime()),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
+    });
+
+    test('keeps its deadline when the broker never answers', async () => {
+      const silent = net.createServer(() => undefined).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      const waiting = new AmqpPublisher({ url: `amqp://127.0.0.1:${port}`, attemptMs: 3000 });
+      const deadline = Date.now() + 300;
+      const error = await waiting.publish(message('x'), deadline).catch((error) => error);
+      expect(codeOf(error)).toEqual({ code: 'unavailable', retryable: true });
+      // Far below the 3 s of the attempt: the deadline ended it.
+      expect(Date.now() - deadline).toBeLessThan(2000);
+      await waiting.close();
+      silent.close();
+    });
+
+    test('lays down a dead letter without what would lead it astray, or could not be written', async () => {
+      await client.channel.assertQueue(`${queue}.dead`, { durable: true });
+      const deadLetters = amqpDeadLetters(publisher, queue);
+      const next = await reader(client.channel, `${queue}.dead`);
+      const add = (properties: Properties) =>
+        deadLetters.add(
+          { queue, body: Buffer.from('x'), redelivered: false, properties },
+          'malformed',
+          'why',
+          inTime(),
+        );
+      await add({ headers: { CC: [queue], mine: 1 } });
+      expect((await next()).properties.headers).toMatchObject({ mine: 1, 'x-verdict': 'malformed' });
+      for (const properties of [{ correlationId: 'x'.repeat(300) }, { headers: { odd: { '!': 'x' } } }]) {
+        await add(properties);
+        expect((await next()).properties.headers).toMatchObject({ 'x-verdict': 'malformed' });
+      }
+      expect((await client.channel.checkQueue(queue)).messageCount).toBe(0);
+      await client.channel.deleteQueue(`${queue}.dead`);
+    });
+
+    test('lays down a dead letter with with its body, its headers and the reason', async () => {
       await client.channel.assertQueue(`${queue}.dead`, { durable: true });
       const delivery = {
         queue,

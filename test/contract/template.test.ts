@@ -20,14 +20,18 @@ let folder: string;
 let resources: Record<string, Resource>;
 
 /** Packages as a machine without AWS would. */
-async function packageStage(stage: string): Promise<Record<string, Resource>> {
+async function packageStage(stage: string, more: string[] = []): Promise<Record<string, Resource>> {
   const { PATH } = process.env;
   const serverless = join(root, 'node_modules/serverless/bin/serverless.js');
   const environment = { PATH, HOME: join(folder, 'home') };
-  await run(process.execPath, [serverless, 'package', '--stage', stage, '--package', join(folder, stage)], {
-    cwd: root,
-    env: environment,
-  });
+  await run(
+    process.execPath,
+    [serverless, 'package', '--stage', stage, '--package', join(folder, stage), ...more],
+    {
+      cwd: root,
+      env: environment,
+    },
+  );
   const template = await readFile(join(folder, stage, 'cloudformation-template-update-stack.json'), 'utf8');
   return JSON.parse(template).Resources;
 }
@@ -105,7 +109,7 @@ describe('the template', () => {
       BatchSize: 100,
       MaximumBatchingWindowInSeconds: 0,
     });
-    expect(WorkerMapping?.Properties).toMatchObject({ Queues: ['api_queue'], Enabled: true });
+    expect(WorkerMapping?.Properties).toMatchObject({ Queues: ['api_queue'] });
     for (const mapping of [ConsumerMapping, WorkerMapping]) {
       expect(names).toContain(mapping?.Properties.Queues[0]);
       expect(
@@ -163,8 +167,9 @@ describe('the template', () => {
     }
   });
 
-  test('leaves the request queue to the team’s own services in prod', async () => {
-    const { WorkerMapping } = await packageStage('prod');
-    expect(WorkerMapping?.Properties.Enabled).toBe(false);
+  test('leaves the request queue to the team’s own services, unless told otherwise', async () => {
+    const { WorkerMapping } = await packageStage('example', ['--param=exampleWorker=true']);
+    expect(WorkerMapping?.Properties.Enabled).toBe(true);
+    expect(resources.WorkerMapping?.Properties.Enabled).toBe(false);
   }, 60_000);
 });

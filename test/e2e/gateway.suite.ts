@@ -1,7 +1,15 @@
+import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { deleteQueues, openChannel, queueNames, reader } from '../helpers/amqp';
 import { Client } from '../helpers/client';
 import { type Stack, startStack } from '../helpers/stack';
+
+/** Properties of a reply that a service would hardly send. */
+interface Odd {
+  headers?: Record<string, unknown>;
+  timestamp?: number;
+  CC?: string[];
+}
 
 /**
  * The running stack, by real WebSockets, with the example worker behind it.
@@ -91,6 +99,20 @@ export function describeGateway(name: string, env: Record<string, string>): void
       expect(await client.next()).toMatchObject({ event: 'error', code: 'bad_frame' });
     });
 
+    test.each([
+      ['text that is not UTF-8', [0x81, 0x83, 0, 0, 0, 0, 0xff, 0xfe, 0x80]],
+      ['a frame without a mask', [0x81, 0x02, 0x41, 0x42]],
+      ['a frame of 4 GB', [0x81, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ])('survives %s', async (_, bytes) => {
+      const hostile = await connect();
+      // Past the client library, on its TCP socket.
+      (hostile.socket as unknown as { _socket: Socket })._socket.write(Buffer.from(bytes));
+      await hostile.closed;
+      const client = await connect();
+      client.send({ action: 'ping' });
+      expect(await client.next()).toEqual({ event: 'pong' });
+    });
+
     test('gives each of 50 clients its own replies and none of another’s', async () => {
       const all = await Promise.all(Array.from({ length: 50 }, connect));
       await Promise.all(
@@ -132,6 +154,36 @@ export function describeGateway(name: string, env: Record<string, string>): void
         'x-reason': expect.stringContaining('correlationId'),
         'x-original-queue': queues.wsQueue,
       });
+      await close();
+    });
+
+    test.each([
+      ['a header that looks like a field type', { headers: { odd: { '!': 'int', value: 'abc' } } }],
+      ['a time beyond all calendars', { timestamp: 1_700_000_000_000_000 }],
+      ['a copy to the reply queue', { CC: ['%ws'] }],
+    ])('is not held up by a malformed reply with %s', async (_, odd: Odd) => {
+      const { channel, close } = await openChannel(stack.amqpUrl);
+      const nextDead = await reader(channel, `${queues.wsQueue}.dead`);
+      const { headers, CC, ...properties } = odd;
+      const cc = CC === undefined ? {} : { CC: CC.map((queue) => queue.replace('%ws', queues.wsQueue)) };
+      // The copy goes to the reply queue by its header alone.
+      const to = CC === undefined ? queues.wsQueue : '';
+      channel.publish('', to, Buffer.from('?'), { ...properties, headers: { ...headers, ...cc } });
+      expect((await nextDead()).properties.headers?.['x-verdict']).toBe('malformed');
+      const client = await connect();
+      client.send({ action: 'send', id: '1', data: { prompt: 'hello' } });
+      await client.find((f) => f.event === 'recv');
+      expect((await channel.checkQueue(queues.wsQueue)).messageCount).toBe(0);
+      await close();
+    });
+
+    test('goes on when the example worker is asked to answer to a queue that is gone', async () => {
+      const { channel, close } = await openChannel(stack.amqpUrl);
+      const orphan = JSON.stringify({ pattern: { cmd: 'send' }, data: { prompt: 'x' } });
+      channel.sendToQueue(queues.apiQueue, Buffer.from(orphan), { replyTo: `${queues.wsQueue}.gone` });
+      const client = await connect();
+      client.send({ action: 'send', id: '1', data: { prompt: 'hello' } });
+      expect(await client.find((f) => f.event === 'recv')).toMatchObject({ id: '1' });
       await close();
     });
 

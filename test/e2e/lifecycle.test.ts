@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,11 @@ async function occupy(): Promise<{ port: number; release(): Promise<void> }> {
   const server = net.createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
   return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -86,10 +91,13 @@ describe('the local stack', () => {
     const source = await readFile(file, 'utf8');
     client.send({ action: 'ping', id: 'mine' });
     expect(await client.next()).toEqual({ event: 'pong', id: 'mine' });
-    await writeFile(file, source.replace('pongFrame(id)', "pongFrame('reloaded')"));
-    for (let id = ''; id !== 'reloaded'; { id } = await client.next()) {
-      client.send({ action: 'ping', id: 'mine' });
-      await sleep(20);
+    // In place, and as editors and git do it: by renaming another file to it, more than once.
+    for (const [n, save] of [writeFile, replaceFile, replaceFile, writeFile].entries()) {
+      await save(file, source.replace('pongFrame(id)', `pongFrame('reload ${n}')`));
+      for (let id = ''; id !== `reload ${n}`; { id } = await client.next()) {
+        client.send({ action: 'ping', id: 'mine' });
+        await sleep(20);
+      }
     }
     await client.close();
   });

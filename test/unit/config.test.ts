@@ -40,6 +40,14 @@ describe('the configuration', () => {
     expect(fault(env)).toMatch(message);
   });
 
+  test('refuses one queue for requests and replies', () => {
+    for (const API_QUEUE of ['q', 'q.dead']) {
+      expect(() => readConfig(['API_QUEUE', 'WS_QUEUE'], { API_QUEUE, WS_QUEUE: 'q' })).toThrow(
+        /different queues/,
+      );
+    }
+  });
+
   test('names all variables at fault at once', () => {
     expect(fault({ TABLE_NAME: '', AMQP_URL: '' })).toMatch(/AMQP_URL.*TABLE_NAME/);
   });

@@ -36,7 +36,13 @@ interface DeadLetter {
 async function deliverTo(
   answer: Answer,
   deliveries: Delivery[],
-  options: { budgetMs?: number; latencyMs?: number; deadLettersFail?: boolean; tableFails?: boolean } = {},
+  options: {
+    budgetMs?: number;
+    latencyMs?: number;
+    deadLettersFail?: boolean;
+    tableFails?: boolean;
+    tableHangs?: boolean;
+  } = {},
 ) {
   api = await startManagementApi(answer, options.latencyMs);
   const deadLetters: DeadLetter[] = [];
@@ -45,6 +51,7 @@ async function deliverTo(
     open: async () => undefined,
     find: async () => undefined,
     remove: async (connectionId) => {
+      if (options.tableHangs) return new Promise(() => undefined);
       if (options.tableFails) throw new Error('table unreachable');
       removed.push(connectionId);
       return 'removed';
@@ -96,6 +103,13 @@ describe('a reply', () => {
     expect(removed).toEqual(['a']);
     expect(deadLetters).toEqual([]);
     expect(posts).toHaveLength(1);
+  });
+
+  test('is gone in time even where the table never answers', async () => {
+    const startedAt = Date.now();
+    const { verdicts } = await deliverTo(() => 410, [replyTo('a')], { tableHangs: true, budgetMs: 900 });
+    expect(verdicts).toEqual(['gone']);
+    expect(Date.now() - startedAt).toBeLessThan(900);
   });
 
   test('is gone even where its row cannot be removed', async () => {

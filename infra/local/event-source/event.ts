@@ -64,15 +64,17 @@ function headerValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(headerValue);
   if (typeof value === 'bigint') return Number(value);
   if (typeof value !== 'object') return value;
-  // amqplib marks the field types that JavaScript lacks.
-  const typed = value as { '!'?: string; value?: unknown };
-  if (typed['!'] === 'timestamp') return dateText(Number(typed.value));
-  if (typed['!'] === 'decimal') {
-    const { digits, places } = typed.value as { digits: number; places: number };
-    return digits / 10 ** places;
-  }
-  if (typed['!'] !== undefined && 'value' in typed) return headerValue(typed.value);
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, headerValue(inner)]));
+  // amqplib marks the field types that JavaScript lacks; a sender's own table may look alike, but not to the end.
+  const { '!': type, value: inner } = value as { '!'?: unknown; value?: unknown };
+  if (type === 'timestamp' && typeof inner === 'number') return dateText(inner);
+  if (type === 'decimal' && isDecimal(inner)) return inner.digits / 10 ** inner.places;
+  if (typeof type === 'string' && typeof inner === 'number') return inner;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, headerValue(field)]));
+}
+
+function isDecimal(value: unknown): value is { digits: number; places: number } {
+  const { digits, places } = (value ?? {}) as { digits?: unknown; places?: unknown };
+  return typeof digits === 'number' && typeof places === 'number';
 }
 
 /** A Java byte has a sign: 0xC3 is -61. */
@@ -90,8 +92,9 @@ const dateFormat = new Intl.DateTimeFormat('en-US', {
   second: '2-digit',
 });
 
-/** As `Jan 1, 1970, 12:33:41 AM`, in UTC. */
-function dateText(seconds: number): string {
+/** As `Jan 1, 1970, 12:33:41 AM`, in UTC; null for a time beyond all calendars, such as one in microseconds. */
+function dateText(seconds: number): string | null {
+  if (Number.isNaN(new Date(seconds * 1000).getTime())) return null;
   // Newer ICU data has a narrow no-break space before AM.
   return dateFormat.format(new Date(seconds * 1000)).replace(/\u202f/g, ' ');
 }

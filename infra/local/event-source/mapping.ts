@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import amqp, { type Channel, type ChannelModel } from 'amqplib';
-import { reasonOf } from '../../reason';
+import { reasonOf } from '../../../lib/reason';
 import { Batcher } from './batch';
 import { type MqEvent, mqEvent } from './event';
 import type { MappingSpec } from './specs';
 
 /**
  * The Amazon MQ event source mapping on a laptop: consumes a queue and invokes a function with batches, one invocation
- * at a time. Success acknowledges the batch; a throw or a timeout returns the whole batch to its place in the queue,
- * marked as redelivered, after a pause. When the broker goes away, or the queue, it comes back by itself.
+ * at a time. Success acknowledges the batch; a throw or a timeout returns the whole batch, after a pause, to its place in
+ * the queue, marked as redelivered. When the broker goes away, or the queue, it comes back by itself.
  */
 
 export interface MappingOptions {
@@ -60,23 +60,30 @@ async function consumeUntilClosed(
     if (failuresInRow > 0) tell('works again');
     failuresInRow = 0;
   };
-  while (!signal.aborted) {
-    try {
-      const end = await consume(spec, options, signal, onSuccess);
-      if (end !== 'closed') tell(lines[end]);
-    } catch (error) {
-      tell(`cannot consume (${reasonOf(error)}), trying again`);
-    }
+  const pause = async () => {
     const pauseMs = Math.min(backOffMs * 2 ** failuresInRow, longestBackOffMs);
     failuresInRow += 1;
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+  };
+  const onFailure = () => {
+    tell('the function failed, its batch goes back to the queue and is tried again');
+    return pause();
+  };
+  while (!signal.aborted) {
+    try {
+      const end = await consume(spec, options, signal, { onSuccess, onFailure });
+      if (end === 'closed' || end === 'failed') continue;
+      tell(lines[end]);
+    } catch (error) {
+      tell(`cannot consume (${reasonOf(error)}), trying again`);
+    }
+    await pause();
   }
 }
 
 type End = 'closed' | 'failed' | 'cancelled' | 'disconnected';
 
 const lines = {
-  failed: 'the function failed, its batch goes back to the queue and is tried again',
   cancelled: 'the queue was deleted, waiting for it to come back',
   disconnected: 'lost the broker, connecting again',
 };
@@ -89,7 +96,7 @@ async function consume(
   spec: MappingSpec,
   { url, invoke }: MappingOptions,
   signal: AbortSignal,
-  onSuccess: () => void,
+  { onSuccess, onFailure }: { onSuccess(): void; onFailure(): Promise<void> },
 ): Promise<End> {
   const { queue, virtualHost, batchSize, functionKey, eventSourceArn } = spec;
   const batcher = new Batcher(spec);
@@ -115,7 +122,10 @@ async function consume(
         () => true,
         () => false,
       );
-      if (!succeeded) return 'failed';
+      if (!succeeded) {
+        await onFailure();
+        return 'failed';
+      }
       // Not if the channel has ended meanwhile: the broker has taken the batch back, and gives it out again.
       if (end === undefined || end === 'closed') channel.ack(batch.last, true);
       onSuccess();

@@ -59,6 +59,16 @@ describe('the event of the mapping', () => {
     });
   });
 
+  test('can be made of any message', () => {
+    const odd = fc.oneof(fc.anything({ maxDepth: 3 }), fc.record({ '!': fc.string(), value: fc.anything() }));
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), odd), fc.double(), (headers, timestamp) => {
+        mqRecord(message('', { headers, timestamp }));
+      }),
+    );
+    expect(mqRecord(message('', { timestamp: 1.7e15 })).basicProperties.timestamp).toBeNull();
+  });
+
   test('has null for absent headers', () => {
     expect(mqRecord(message('', {})).basicProperties.headers).toBeNull();
   });
