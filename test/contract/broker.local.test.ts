@@ -101,6 +101,30 @@ describe('limits', () => {
     await until(() => slow.frames.filter(({ type }) => type === 3).length === count);
   });
 
+  test('a client that asks for more than it reads waits for its answers, and gets them all once it reads', async () => {
+    const publisher = await (await client()).createConfirmChannel();
+    const { queue } = await publisher.assertQueue('greedy');
+    publisher.sendToQueue(queue, Buffer.alloc(1024 * 1024));
+    await publisher.waitForConfirms();
+    const greedy = await wire();
+    greedy.login();
+    greedy.send(openChannel(1));
+    await until(() => greedy.methods().some(({ name }) => name === 'channel.open-ok'));
+    greedy.pause();
+    const count = 100;
+    const before = process.memoryUsage().arrayBuffers;
+    for (let tag = 1; tag <= count; tag += 1) {
+      greedy.send(
+        frame(1, 1, encodeMethod('basic.get', { ticket: 0, queue, noAck: false })),
+        frame(1, 1, encodeMethod('basic.reject', { deliveryTag: BigInt(tag), requeue: true })),
+      );
+    }
+    for (let n = 0; n < 50; n += 1) await publisher.checkExchange('amq.direct');
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
+    greedy.resume();
+    await until(() => greedy.methods().filter(({ name }) => name === 'basic.get-ok').length === count);
+  });
+
   test('a client that falls silent for two heartbeats is dropped, and one that beats is kept', async () => {
     const beating = await connect(`${broker.url}?heartbeat=1`);
     const silent = await wire();

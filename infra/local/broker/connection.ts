@@ -57,9 +57,15 @@ export class Connection implements ChannelConnection {
     this.reader = new FrameReader(options.maxFrameBytes);
     this.outbox = new Outbox(socket, () => {
       for (const channel of this.channels.values()) channel.dispatch();
+      socket.resume();
+      this.handleFrames();
     });
     socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.read(chunk));
+    socket.on('data', (chunk) => {
+      this.chunksRead += 1;
+      this.reader.push(chunk);
+      this.handleFrames();
+    });
     // A reset is not news: 'close' follows and cleans up.
     socket.on('error', () => undefined);
     socket.on('close', () => this.finish());
@@ -100,10 +106,13 @@ export class Connection implements ChannelConnection {
     this.finish();
   }
 
-  private read(chunk: Buffer): void {
-    this.chunksRead += 1;
-    this.reader.push(chunk);
+  private handleFrames(): void {
     for (;;) {
+      if (this.outbox.isFull()) {
+        // A client that asks for more than it reads; what it has sent is read on once it has taken its answers.
+        this.socket.pause();
+        break;
+      }
       try {
         if (this.state === 'header' && !this.readHeader()) break;
         const next = this.reader.next();

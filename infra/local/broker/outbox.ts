@@ -23,7 +23,6 @@ export class Outbox {
     this.socket = socket;
     socket.on('drain', () => {
       this.drained = true;
-      if (socket.isPaused()) socket.resume();
       if (!this.starved) return;
       this.starved = false;
       onDrain();
@@ -42,6 +41,13 @@ export class Outbox {
     return hasRoom;
   }
 
+  /** Whether so much waits for the client that its own methods, which want answers, must wait too. */
+  isFull(): boolean {
+    const isFull = this.pendingBytes + this.socket.writableLength > STOP_READING_BYTES;
+    if (isFull) this.starved = true;
+    return isFull;
+  }
+
   flush(): void {
     const { pending, socket } = this;
     if (pending.length === 0) return;
@@ -53,7 +59,6 @@ export class Outbox {
     socket.cork();
     for (const bytes of joined) socket.write(bytes);
     socket.uncork();
-    if (socket.writableLength > STOP_READING_BYTES) socket.pause();
   }
 
   /** Whether nothing was written since the last call. */
