@@ -11,9 +11,7 @@ const count = (...states) => tests.filter(({ status }) => states.includes(status
 const ran = new Set(suites.map(({ name }) => relative(process.cwd(), name)));
 const all = execFileSync('git', ['ls-files', 'test/*.test.ts'], { encoding: 'utf8' }).trim().split('\n');
 const missing = all.filter((file) => !ran.has(file));
-const broken = suites.filter(
-  ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
-);
+const broken = suites.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0);
 
 for (const file of missing) console.error(`Did not run: ${file}`);
 for (const { name, message } of broken) console.error(`Did not load: ${name}\n${message}`);

@@ -7,10 +7,7 @@ export type Declared = 'declared' | 'kept';
  * Declares queues on a broker; what exists stays. `kept` is a queue that exists with other arguments: it is used as it
  * is, but a NestJS service that declares it plain does not start.
  */
-export async function declareQueues(
-  url: string,
-  queues: readonly QueueDeclaration[],
-): Promise<Map<string, Declared>> {
+export async function declareQueues(url: string, queues: readonly QueueDeclaration[]): Promise<Map<string, Declared>> {
   const connection = await amqp.connect(url, { noDelay: true, timeout: 5000 });
   connection.on('error', () => undefined);
   try {

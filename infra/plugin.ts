@@ -41,8 +41,7 @@ export default class GatewayPlugin {
   #refuseExampleBroker(): void {
     const { resources, functions } = this.#serverless.service;
     const deployed = JSON.stringify([resources, functions]);
-    if (!['broker:example:', 'secret:example-', 'b-1234a5b6-'].some((part) => deployed.includes(part)))
-      return;
+    if (!['broker:example:', 'secret:example-', 'b-1234a5b6-'].some((part) => deployed.includes(part))) return;
     throw new this.#serverless.classes.Error(
       'Deploying needs a broker: pass --param="brokerArn=..." --param="brokerSecretArn=..." and ' +
         '--param="brokerHost=..." (README.md, "Deploy").',

@@ -10,9 +10,7 @@ const queueName = v.pipe(v.string(), v.regex(/^(?!amq\.)[\x21-\x7e]{1,240}$/));
 const httpUrl = v.pipe(v.string(), v.url(), v.regex(/^https?:/));
 const amqpUrl = v.pipe(
   v.string(),
-  v.check(
-    (text) => URL.canParse(text) && /^amqps?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '',
-  ),
+  v.check((text) => URL.canParse(text) && /^amqps?:$/.test(new URL(text).protocol) && new URL(text).hostname !== ''),
 );
 
 const port = (usual: string) =>

@@ -9,9 +9,7 @@ export function deadlineOf(context: Pick<Context, 'getRemainingTimeInMillis'>, m
 /** Undefined if the deadline comes first; what was waited for goes on, for others may need it. */
 export async function before<T>(deadline: number, work: Promise<T>): Promise<T | undefined> {
   const waiting = new AbortController();
-  const late = sleep(Math.max(0, deadline - Date.now()), undefined, { signal: waiting.signal }).catch(
-    () => undefined,
-  );
+  const late = sleep(Math.max(0, deadline - Date.now()), undefined, { signal: waiting.signal }).catch(() => undefined);
   try {
     return await Promise.race([work, late]);
   } finally {

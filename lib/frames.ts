@@ -56,17 +56,13 @@ export const ownEvents: ReadonlySet<string> = new Set(['ack', 'error', 'pong', '
  * bytes). Throws GatewayError `bad_frame`, `too_large` or `unknown_action`.
  */
 export function parseFrame(body: unknown): ClientFrame {
-  if (typeof body !== 'string')
-    throw new GatewayError('bad_frame', 'Send text frames; binary ones are not read.');
+  if (typeof body !== 'string') throw new GatewayError('bad_frame', 'Send text frames; binary ones are not read.');
   if (Buffer.byteLength(body) > maxFrameBytes) {
     throw new GatewayError('too_large', `A message may have ${maxFrameBytes} bytes at most.`);
   }
   const json = parseJson(body);
   if (!isObject(json)) {
-    throw new GatewayError(
-      'bad_frame',
-      'A frame is a JSON object such as {"action":"send","id":"1","data":{}}.',
-    );
+    throw new GatewayError('bad_frame', 'A frame is a JSON object such as {"action":"send","id":"1","data":{}}.');
   }
   const id = json.id ?? null;
   if (id !== null && !isClientId(id)) {
@@ -78,8 +74,7 @@ export function parseFrame(body: unknown): ClientFrame {
 
 /** The client's id in a body of any quality: errors answer to it whenever it can be read. */
 export function idOf(body: unknown): string | null {
-  const json =
-    typeof body === 'string' && Buffer.byteLength(body) <= maxFrameBytes ? parseJson(body) : undefined;
+  const json = typeof body === 'string' && Buffer.byteLength(body) <= maxFrameBytes ? parseJson(body) : undefined;
   return isObject(json) && isClientId(json.id) ? json.id : null;
 }
 
@@ -104,12 +99,7 @@ export function errorFrame(id: string | null, error: GatewayError): ErrorFrame {
   return { event: 'error', id, code: error.code, message: error.message, retryable: error.retryable };
 }
 
-export function replyFrame(reply: {
-  event: string;
-  id: string | null;
-  messageId?: string;
-  data: unknown;
-}): ReplyFrame {
+export function replyFrame(reply: { event: string; id: string | null; messageId?: string; data: unknown }): ReplyFrame {
   return {
     event: reply.event,
     ...optionalId(reply.id),

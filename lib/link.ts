@@ -70,12 +70,7 @@ export class Link {
     }
   }
 
-  private constructor(
-    connection: ChannelModel,
-    channel: ConfirmChannel,
-    abort: AbortController,
-    heartbeatMs: number,
-  ) {
+  private constructor(connection: ChannelModel, channel: ConfirmChannel, abort: AbortController, heartbeatMs: number) {
     this.#connection = connection;
     this.#channel = channel;
     this.#abort = abort;

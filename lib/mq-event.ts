@@ -9,8 +9,7 @@ import { isObject, type JsonObject } from './json';
  */
 export function deliveriesOf(event: unknown): Delivery[] {
   const byQueue = isObject(event) ? event.rmqMessagesByQueue : undefined;
-  if (!isObject(byQueue))
-    throw new TypeError('This is not an event of Amazon MQ for RabbitMQ: no rmqMessagesByQueue.');
+  if (!isObject(byQueue)) throw new TypeError('This is not an event of Amazon MQ for RabbitMQ: no rmqMessagesByQueue.');
   return Object.entries(byQueue).flatMap(([key, messages]) => {
     const queue = key.slice(0, key.indexOf('::'));
     return (messages as JsonObject[]).map((message) => ({

@@ -122,14 +122,12 @@ function parseEvent(
   messageId: { messageId?: string },
 ): ParsedReply {
   const event = isObject(json.pattern) ? json.pattern.cmd : json.pattern;
-  if (typeof event !== 'string' || event === '')
-    return malformed('the pattern is neither a text nor {"cmd": text}');
+  if (typeof event !== 'string' || event === '') return malformed('the pattern is neither a text nor {"cmd": text}');
   if (ownEvents.has(event)) return malformed(`the pattern "${event}" names an event of the gateway's own`);
 
   const metadata = metadataOf(json.data);
   const connectionId = metadata?.socket_id ?? correlation?.connectionId;
-  if (connectionId === undefined)
-    return malformed('no metadata.socket_id, and no correlationId of this gateway');
+  if (connectionId === undefined) return malformed('no metadata.socket_id, and no correlationId of this gateway');
   if (!isConnectionId(connectionId)) return malformed('metadata.socket_id is no id of a connection');
   // An id of another connection's message would mean nothing to this client.
   const knownId = correlation?.connectionId === connectionId ? correlation.clientId : null;

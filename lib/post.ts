@@ -22,17 +22,10 @@ export type PostOutcome =
   /** 429, 5xx, a timeout or no answer at all: worth another attempt. */
   | { result: 'transient'; error: unknown };
 
-export type Post = (
-  connectionId: string,
-  frame: string,
-  options: { timeoutMs: number },
-) => Promise<PostOutcome>;
+export type Post = (connectionId: string, frame: string, options: { timeoutMs: number }) => Promise<PostOutcome>;
 
 /** @param endpoint `https://<api>.execute-api.<region>.amazonaws.com/<stage>`: a custom domain answers 403. */
-export function apiGatewayPost(
-  endpoint: string,
-  clientConfig: ApiGatewayManagementApiClientConfig = {},
-): Post {
+export function apiGatewayPost(endpoint: string, clientConfig: ApiGatewayManagementApiClientConfig = {}): Post {
   const client = new ApiGatewayManagementApiClient({ endpoint, maxAttempts: 1, ...clientConfig });
 
   return async (connectionId, frame, { timeoutMs }) => {

@@ -74,10 +74,7 @@ export class AmqpPublisher implements Publisher {
         case 'confirmed':
           return;
         case 'unroutable':
-          throw new GatewayError(
-            'unroutable',
-            'No service takes messages at the moment: their queue does not exist.',
-          );
+          throw new GatewayError('unroutable', 'No service takes messages at the moment: their queue does not exist.');
         case 'nacked':
           throw unavailable('The broker refused the message for now; send it again later.');
         case 'unwritable':

@@ -16,11 +16,7 @@ const portsToTry = 100;
 const retryMs = 2000;
 
 /** The RabbitMQ at `url`; without one an embedded broker on `port`, or if that is taken on the next free one. */
-export async function brokerFor(
-  url: string | undefined,
-  port: number,
-  log: ServerlessLog,
-): Promise<LocalBroker> {
+export async function brokerFor(url: string | undefined, port: number, log: ServerlessLog): Promise<LocalBroker> {
   if (url !== undefined) return { url, embedded: false };
   for (let candidate = port; ; candidate += 1) {
     try {
@@ -40,11 +36,7 @@ export async function brokerFor(
 }
 
 /** Declares the queues as soon as the broker can be used, however long that takes. */
-export async function declareWhenReachable(
-  url: string,
-  queues: QueueDeclaration[],
-  log: ServerlessLog,
-): Promise<void> {
+export async function declareWhenReachable(url: string, queues: QueueDeclaration[], log: ServerlessLog): Promise<void> {
   let lastReason = '';
   for (;;) {
     try {

@@ -6,11 +6,7 @@ import type { OfflineOptions } from './serverless';
 /** Ports of serverless-offline, which ends the process without a word of advice when one is taken. */
 
 /** Throws ConfigError that names the variable to set. */
-export async function refuseTakenPorts({
-  host,
-  websocketPort,
-  lambdaPort,
-}: Required<OfflineOptions>): Promise<void> {
+export async function refuseTakenPorts({ host, websocketPort, lambdaPort }: Required<OfflineOptions>): Promise<void> {
   if (Number(websocketPort) === Number(lambdaPort)) {
     throw new ConfigError('WEBSOCKET_PORT and LAMBDA_PORT must be different ports.');
   }

@@ -8,13 +8,7 @@ import { mappingSpecs } from './event-source/specs';
 import { functionRunner } from './lambda';
 import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
-import {
-  type OfflineOptions,
-  resourcesOf,
-  type Serverless,
-  type ServerlessLog,
-  type Service,
-} from './serverless';
+import { type OfflineOptions, resourcesOf, type Serverless, type ServerlessLog, type Service } from './serverless';
 import { surviveBadFrames } from './sockets';
 import { startTables } from './table';
 
@@ -85,14 +79,10 @@ export async function startStack(
     for (const spec of specs) {
       startMapping(spec, { url: broker.url, invoke, report: (line) => log.notice(line) });
     }
-    log.notice(
-      banner({ webSocketUrl: `ws://${endpoint}`, broker, queues: queues.map(({ name }) => name), specs }),
-    );
+    log.notice(banner({ webSocketUrl: `ws://${endpoint}`, broker, queues: queues.map(({ name }) => name), specs }));
   };
   // serverless-offline starts when this function returns, and what needs its port must not hold it up.
-  afterStart().catch((error: unknown) =>
-    log.error(`The local stack did not start: ${(error as Error).message}`),
-  );
+  afterStart().catch((error: unknown) => log.error(`The local stack did not start: ${(error as Error).message}`));
 }
 
 /** The functions run in this process: a new bundle is read when the old one is no longer in Node's cache. */
@@ -117,6 +107,5 @@ function replaceEnvironment(service: Service, values: Record<string, string>): v
  * functions. A JSONPath that does not see such an action makes it do the same.
  */
 function routeAsApiGateway({ provider }: Service): void {
-  provider.websocketsApiRouteSelectionExpression =
-    '$request.body[?(@property === "action" && @ && @[0] !== "$")]';
+  provider.websocketsApiRouteSelectionExpression = '$request.body[?(@property === "action" && @ && @[0] !== "$")]';
 }

@@ -11,15 +11,7 @@ import { decodeCorrelation, encodeCorrelation } from '../../lib/correlation';
 import { amqpDeadLetters } from '../../lib/dead-letters';
 import { defaultLimits, deliver } from '../../lib/delivery';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
-import {
-  ackFrame,
-  errorFrame,
-  maxFrameBytes,
-  ownEvents,
-  parseFrame,
-  pongFrame,
-  replyFrame,
-} from '../../lib/frames';
+import { ackFrame, errorFrame, maxFrameBytes, ownEvents, parseFrame, pongFrame, replyFrame } from '../../lib/frames';
 import { checkMessage } from '../../lib/message-schema';
 import { buildRequest, parseReply, type Request, type RequestStyle } from '../../lib/packets';
 import type { PostOutcome } from '../../lib/post';
@@ -324,14 +316,7 @@ describe('a reply', () => {
       'other',
       encodeCorrelation({ messageId: 'm-1', connectionId: 'c-1', clientId: null }),
     );
-    const value = fc.constantFrom<unknown>(
-      null,
-      1,
-      'text',
-      {},
-      { metadata: { socket_id: 'c-2' } },
-      { cmd: 'a' },
-    );
+    const value = fc.constantFrom<unknown>(null, 1, 'text', {}, { metadata: { socket_id: 'c-2' } }, { cmd: 'a' });
     const pattern = fc.constantFrom<unknown>('recv', '', 'ack', 5, { cmd: 'recv' }, { cmd: 'pong' }, {});
     const body = fc.oneof(
       fc.record({ pattern, data: value }),
@@ -357,8 +342,7 @@ describe('a reply', () => {
           (form) => validatorOf(form, 'payload')(payload) && validatorOf(form, 'headers')(headers),
         );
         const addressed =
-          forms.length === 1 &&
-          (correlationId?.startsWith('gw1:') === true || payload?.data?.metadata !== undefined);
+          forms.length === 1 && (correlationId?.startsWith('gw1:') === true || payload?.data?.metadata !== undefined);
         seen.add(addressed);
         const { verdicts, posted } = await take({
           queue: 'ws_queue',
@@ -406,9 +390,7 @@ describe('a dead letter', () => {
     expect(withoutCounts(deadLetter.properties)).toEqual(withoutCounts(example.headers));
     expectValid(strictValidatorOf('deadLetter', 'headers'), deadLetter.properties);
     expect(tables('deadLetter', 'Verdict').map(([verdict, reason]) => `${verdict} ${reason}`)).toContainEqual(
-      example.name === 'forbidden'
-        ? expect.stringContaining('forbidden')
-        : expect.stringContaining(String(reason)),
+      example.name === 'forbidden' ? expect.stringContaining('forbidden') : expect.stringContaining(String(reason)),
     );
   });
 
@@ -470,9 +452,7 @@ describe('PROTOCOL.md', () => {
 
   test('has a row for each error code, and says whether it is worth another try', () => {
     const rows = tables('Error codes', 'Code').map(([code, , retryable]) => [code, retryable]);
-    expect(rows).toEqual(
-      errorCodes.map((code) => [code, new GatewayError(code, '').retryable ? 'yes' : 'no']),
-    );
+    expect(rows).toEqual(errorCodes.map((code) => [code, new GatewayError(code, '').retryable ? 'yes' : 'no']));
   });
 
   test('gives the limit of a message as the code has it, here and in the document', () => {
@@ -634,8 +614,7 @@ function sections(): Section[] {
     .map((text) => {
       const [first = '', ...lines] = text.split('\n');
       const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', json = '']) => {
-        if (info !== 'json' && info !== 'json properties')
-          throw new Error(`A block of another kind: ${info}`);
+        if (info !== 'json' && info !== 'json properties') throw new Error(`A block of another kind: ${info}`);
         return {
           kind: info === 'json' ? ('payload' as const) : ('headers' as const),
           json: JSON.parse(json),

@@ -1,4 +1,3 @@
-/** Whatever bytes a client sends, the broker goes on for all others. */
 import { connect as dial } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'amqplib';
@@ -8,6 +7,8 @@ import { encodeMethod, encodeProperties } from '../../infra/local/broker/codec';
 import type { FieldValue, Table } from '../../infra/local/broker/fields';
 import { frame } from '../../infra/local/broker/framing';
 import { type Arguments, type FieldKinds, METHODS, type MethodName } from '../../infra/local/broker/methods';
+
+/** Whatever bytes a client sends, the broker goes on for all others. */
 
 let broker: Broker;
 const escaped: unknown[] = [];
@@ -124,12 +125,8 @@ const runs = (numRuns: number) => ({ numRuns, interruptAfterTimeLimit: 4_000 });
 describe('the embedded broker survives', () => {
   test('random bytes', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        fc.uint8Array({ maxLength: 400 }),
-        fc.boolean(),
-        fc.boolean(),
-        (bytes, greets, polite) =>
-          attack(Buffer.concat([greets ? PROTOCOL_HEADER : Buffer.alloc(0), bytes]), polite),
+      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.boolean(), fc.boolean(), (bytes, greets, polite) =>
+        attack(Buffer.concat([greets ? PROTOCOL_HEADER : Buffer.alloc(0), bytes]), polite),
       ),
       runs(70),
     );

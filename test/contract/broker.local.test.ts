@@ -1,4 +1,3 @@
-/** What the embedded broker promises beyond RabbitMQ's behaviour: its start and end, its limits, and errors that amqplib does not show. */
 import { connect as dial } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ChannelModel, connect } from 'amqplib';
@@ -6,6 +5,11 @@ import { type Broker, type BrokerOptions, startBroker } from '../../infra/local/
 import { decodeMethod, encodeMethod } from '../../infra/local/broker/codec';
 import { type Frame, FrameReader, frame } from '../../infra/local/broker/framing';
 import type { Method } from '../../infra/local/broker/methods';
+
+/**
+ * What the embedded broker promises beyond RabbitMQ's behaviour: its start and end, its limits, and errors
+ * that amqplib does not show.
+ */
 
 const brokers: Broker[] = [];
 
@@ -50,9 +54,7 @@ describe('starting and closing', () => {
     );
     broker.closeAllConnections('maintenance');
     for (const error of await Promise.all(closed)) {
-      expect(error.message).toContain(
-        '320 (CONNECTION-FORCED) with message "CONNECTION_FORCED - maintenance"',
-      );
+      expect(error.message).toContain('320 (CONNECTION-FORCED) with message "CONNECTION_FORCED - maintenance"');
     }
     await (await client()).close();
   });
@@ -228,13 +230,7 @@ describe('errors on the wire', () => {
   test('after its own close the broker waits for the client to hang up', async () => {
     const raw = await wire();
     raw.login();
-    raw.send(
-      frame(
-        1,
-        0,
-        encodeMethod('connection.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 }),
-      ),
-    );
+    raw.send(frame(1, 0, encodeMethod('connection.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })));
     await raw.until(() => raw.methods().some(({ name }) => name === 'connection.close-ok'));
     // Still there: an echo of the event loop both ways would have shown the end.
     await (await client()).close();
@@ -265,8 +261,7 @@ async function wire() {
   const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await new Promise((resolve) => socket.once('connect', resolve));
   const send = (...bytes: Buffer[]) => void socket.write(Buffer.concat(bytes));
-  const methods = (): Method[] =>
-    frames.filter(({ type }) => type === 1).map(({ payload }) => decodeMethod(payload));
+  const methods = (): Method[] => frames.filter(({ type }) => type === 1).map(({ payload }) => decodeMethod(payload));
   return {
     frames,
     ended,

@@ -1,7 +1,3 @@
-/**
- * What a client may rely on, whichever broker answers: every test here passes against RabbitMQ and against the embedded broker. Tests
- * use queues and exchanges of their own and leave nothing behind.
- */
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import {
@@ -13,6 +9,11 @@ import {
   type GetMessage,
   type Options,
 } from 'amqplib';
+
+/**
+ * What a client may rely on, whichever broker answers: every test here passes against RabbitMQ and against
+ * the embedded broker. Tests use queues and exchanges of their own and leave nothing behind.
+ */
 
 export function describeBroker(name: string, url: () => string): void {
   describe(name, () => {
@@ -48,11 +49,7 @@ export function describeBroker(name: string, url: () => string): void {
     }
 
     /** An exchange that is deleted after the test, over a connection of its own: the test may have lost its. */
-    async function exchange(
-      channel: Channel,
-      type: string,
-      options: Options.AssertExchange = {},
-    ): Promise<string> {
+    async function exchange(channel: Channel, type: string, options: Options.AssertExchange = {}): Promise<string> {
       const declared = unique();
       await channel.assertExchange(declared, type, { durable: false, ...options });
       cleanups.push(async () => {
@@ -195,9 +192,7 @@ export function describeBroker(name: string, url: () => string): void {
         const name = await queue(channel);
         await expect(channel.bindQueue(name, '', 'key')).rejects.toMatchObject({
           code: 403,
-          message: expect.stringContaining(
-            'ACCESS_REFUSED - operation not permitted on the default exchange',
-          ),
+          message: expect.stringContaining('ACCESS_REFUSED - operation not permitted on the default exchange'),
         });
       });
 
@@ -236,8 +231,7 @@ export function describeBroker(name: string, url: () => string): void {
         const { channel } = await open();
         const [name, bound] = [await exchange(channel, type), await queue(channel)];
         for (const [key, args] of bindings) await channel.bindQueue(bound, name, key, args);
-        for (const { key = '', body, headers } of messages)
-          channel.publish(name, key, Buffer.from(body), { headers });
+        for (const { key = '', body, headers } of messages) channel.publish(name, key, Buffer.from(body), { headers });
         await channel.waitForConfirms();
         return drain(channel, bound);
       }
@@ -269,10 +263,7 @@ export function describeBroker(name: string, url: () => string): void {
           { body: 'none', headers: { a: 2 } },
         ];
         expect(await routed('headers', [['', { 'x-match': 'all', a: 1, b: 'x' }]], sent)).toEqual(['both']);
-        expect(await routed('headers', [['', { 'x-match': 'any', a: 1, b: 'x' }]], sent)).toEqual([
-          'both',
-          'one',
-        ]);
+        expect(await routed('headers', [['', { 'x-match': 'any', a: 1, b: 'x' }]], sent)).toEqual(['both', 'one']);
       });
 
       test('a headers exchange looks at x- headers only when asked to', async () => {
@@ -284,9 +275,7 @@ export function describeBroker(name: string, url: () => string): void {
           'with',
           'without',
         ]);
-        expect(await routed('headers', [['', { 'x-match': 'all-with-x', a: 1, 'x-b': 2 }]], sent)).toEqual([
-          'with',
-        ]);
+        expect(await routed('headers', [['', { 'x-match': 'all-with-x', a: 1, 'x-b': 2 }]], sent)).toEqual(['with']);
       });
 
       test('a header that is asked for without a value need only be there', async () => {
@@ -413,9 +402,7 @@ export function describeBroker(name: string, url: () => string): void {
         const declaring = channel.assertQueue(name, { exclusive: true, arguments: { [argument]: value } });
         await expect(declaring).rejects.toMatchObject({
           code: 406,
-          message: expect.stringContaining(
-            `invalid arg '${argument}' for queue '${name}' in vhost '/': ${problem}`,
-          ),
+          message: expect.stringContaining(`invalid arg '${argument}' for queue '${name}' in vhost '/': ${problem}`),
         });
       });
 
@@ -562,9 +549,7 @@ export function describeBroker(name: string, url: () => string): void {
         const events: unknown[] = [];
         channel.on('return', (message) => events.push([message.fields, text(message)]));
         const key = unique();
-        channel.publish('', key, Buffer.from('a'), { mandatory: true }, (error) =>
-          events.push(error ? 'nack' : 'ack'),
-        );
+        channel.publish('', key, Buffer.from('a'), { mandatory: true }, (error) => events.push(error ? 'nack' : 'ack'));
         await channel.waitForConfirms();
         const fields = { replyCode: 312, replyText: 'NO_ROUTE', exchange: '', routingKey: key };
         expect(events).toEqual([[fields, 'a'], 'ack']);
@@ -597,9 +582,7 @@ export function describeBroker(name: string, url: () => string): void {
         channel.publish('', unique(), Buffer.from('a'), { expiration });
         expect(await failure).toMatchObject({
           code: 406,
-          message: expect.stringContaining(
-            `PRECONDITION_FAILED - invalid expiration '${expiration}': ${problem}`,
-          ),
+          message: expect.stringContaining(`PRECONDITION_FAILED - invalid expiration '${expiration}': ${problem}`),
         });
       });
 
@@ -609,9 +592,7 @@ export function describeBroker(name: string, url: () => string): void {
         channel.publish('', unique(), Buffer.from('a'), { userId: 'someone' });
         expect(await failure).toMatchObject({
           code: 406,
-          message: expect.stringContaining(
-            "user_id property set to 'someone' but authenticated user was 'guest'",
-          ),
+          message: expect.stringContaining("user_id property set to 'someone' but authenticated user was 'guest'"),
         });
       });
 
@@ -761,16 +742,13 @@ export function describeBroker(name: string, url: () => string): void {
 
       test('consuming from a missing queue is 404', async () => {
         const { channel } = await open();
-        await expect(channel.consume('missing', () => undefined)).rejects.toMatchObject(
-          notFoundQueue('missing'),
-        );
+        await expect(channel.consume('missing', () => undefined)).rejects.toMatchObject(notFoundQueue('missing'));
       });
 
       test('messages of higher priority come first where the queue has priorities', async () => {
         const { channel } = await open();
         const name = await queue(channel, { maxPriority: 5 });
-        for (const priority of [0, 3, 9, 5, 3])
-          channel.publish('', name, Buffer.from(`${priority}`), { priority });
+        for (const priority of [0, 3, 9, 5, 3]) channel.publish('', name, Buffer.from(`${priority}`), { priority });
         await channel.waitForConfirms();
         expect(await drain(channel, name)).toEqual(['9', '5', '3', '3', '0']);
       });
@@ -991,10 +969,7 @@ export function describeBroker(name: string, url: () => string): void {
         const { source, dead } = await mortal(channel, { 'x-max-length': 1 });
         await publish(channel, source, 'a', 'b');
         const letter = await eventually(() => channel.get(dead));
-        expect([text(letter), letter.properties.headers?.['x-death']]).toEqual([
-          'a',
-          [death('maxlen', source)],
-        ]);
+        expect([text(letter), letter.properties.headers?.['x-death']]).toEqual(['a', [death('maxlen', source)]]);
       });
 
       test('what a full queue rejects is dead-lettered when asked for', async () => {
@@ -1158,21 +1133,12 @@ const death = (reason: string, queue: string) => ({
 const queueAgain = (channel: Channel, name: string, options: Options.AssertQueue) =>
   channel.assertQueue(name, { exclusive: true, ...options });
 
-async function publish(
-  channel: ConfirmChannel,
-  queue: string,
-  ...bodies: (string | Buffer)[]
-): Promise<void> {
+async function publish(channel: ConfirmChannel, queue: string, ...bodies: (string | Buffer)[]): Promise<void> {
   for (const body of bodies) channel.sendToQueue(queue, Buffer.from(body));
   await channel.waitForConfirms();
 }
 
-async function publishWith(
-  channel: ConfirmChannel,
-  queue: string,
-  headers: object,
-  body: string,
-): Promise<void> {
+async function publishWith(channel: ConfirmChannel, queue: string, headers: object, body: string): Promise<void> {
   const { CC, BCC, ...rest } = headers as { CC?: string[]; BCC?: string[] };
   const copies = { ...(CC && { CC }), ...(BCC && { BCC }) };
   channel.sendToQueue(queue, Buffer.from(body), { ...copies, headers: rest });
@@ -1198,8 +1164,7 @@ async function collect(channel: Channel, queue: string, options: Options.Consume
   const messages: ConsumeMessage[] = [];
   const take = (message: ConsumeMessage | null) => void (message && messages.push(message));
   const { consumerTag } = await channel.consume(queue, take, options);
-  const first = (count: number) =>
-    eventually(() => messages.length >= count && messages.slice(0, count).map(text));
+  const first = (count: number) => eventually(() => messages.length >= count && messages.slice(0, count).map(text));
   return { consumerTag, messages, first };
 }
 
@@ -1216,9 +1181,7 @@ function rpc(channel: Channel, method: number, fields: object): Promise<unknown>
 }
 
 /** What `attempt` says as soon as it is truthy; fails after two seconds. */
-async function eventually<T>(
-  attempt: () => T | Promise<T>,
-): Promise<Exclude<Awaited<T>, false | undefined | null>> {
+async function eventually<T>(attempt: () => T | Promise<T>): Promise<Exclude<Awaited<T>, false | undefined | null>> {
   const deadline = Date.now() + 2_000;
   for (;;) {
     const outcome = await attempt();

@@ -131,9 +131,7 @@ export function describeEventSource(
       const again = seen.slice(1);
       expect(again.flatMap(({ texts }) => texts)).toEqual(['a', 'b', 'c']);
       expect(seen[0]?.redelivered.every((flag) => !flag)).toBe(true);
-      expect(again.flatMap(({ redelivered }) => redelivered).slice(0, seen[0]?.texts.length)).not.toContain(
-        false,
-      );
+      expect(again.flatMap(({ redelivered }) => redelivered).slice(0, seen[0]?.texts.length)).not.toContain(false);
       expect(lines.join()).toContain('the function failed');
       await drained();
     });

@@ -9,10 +9,7 @@ import { AmqpPublisher } from '../../lib/publisher';
 import { openChannel, queueNames, reader, type TestChannel } from '../helpers/amqp';
 
 /** What the publisher promises, on any broker. */
-export function describePublisher(
-  name: string,
-  broker: () => Promise<{ url: string; close(): Promise<void> }>,
-): void {
+export function describePublisher(name: string, broker: () => Promise<{ url: string; close(): Promise<void> }>): void {
   describe(`the publisher on ${name}`, () => {
     const { wsQueue: queue } = queueNames();
     let url: string;
@@ -111,9 +108,7 @@ export function describePublisher(
       const options = { durable: false, maxLength: 1, arguments: { 'x-overflow': 'reject-publish' } };
       await client.channel.assertQueue(full, options);
       await publisher.publish({ ...message('fits'), queue: full }, inTime());
-      const error = await publisher
-        .publish({ ...message('does not'), queue: full }, inTime())
-        .catch((error) => error);
+      const error = await publisher.publish({ ...message('does not'), queue: full }, inTime()).catch((error) => error);
       expect(codeOf(error)).toEqual({ code: 'unavailable', retryable: true });
       await client.channel.deleteQueue(full);
     });

@@ -24,14 +24,10 @@ async function packageStage(stage: string, more: string[] = []): Promise<Record<
   const { PATH } = process.env;
   const serverless = join(root, 'node_modules/serverless/bin/serverless.js');
   const environment = { PATH, HOME: join(folder, 'home') };
-  await run(
-    process.execPath,
-    [serverless, 'package', '--stage', stage, '--package', join(folder, stage), ...more],
-    {
-      cwd: root,
-      env: environment,
-    },
-  );
+  await run(process.execPath, [serverless, 'package', '--stage', stage, '--package', join(folder, stage), ...more], {
+    cwd: root,
+    env: environment,
+  });
   const template = await readFile(join(folder, stage, 'cloudformation-template-update-stack.json'), 'utf8');
   return JSON.parse(template).Resources;
 }
@@ -68,19 +64,15 @@ describe('the packaged service', () => {
     );
     for (const zip of zips) {
       const listing = (await readFile(join(folder, 'dev', zip))).toString('latin1');
-      expect(
-        listing.match(/dist\/\w+\.js/g)?.every((name) => name === `dist/${zip.replace('zip', 'js')}`),
-      ).toBe(true);
+      expect(listing.match(/dist\/\w+\.js/g)?.every((name) => name === `dist/${zip.replace('zip', 'js')}`)).toBe(true);
       expect(listing).not.toContain('node_modules/');
     }
   });
 
   test('bundles only what a function needs', async () => {
     const bundle = (name: string) => readFile(join(root, 'dist', `${name}.js`), 'utf8');
-    for (const name of ['connect', 'disconnect', 'default'])
-      expect(await bundle(name)).not.toContain('amqplib');
-    for (const name of ['send', 'default', 'worker'])
-      expect(await bundle(name)).not.toContain('DynamoDB_20120810');
+    for (const name of ['connect', 'disconnect', 'default']) expect(await bundle(name)).not.toContain('amqplib');
+    for (const name of ['send', 'default', 'worker']) expect(await bundle(name)).not.toContain('DynamoDB_20120810');
   });
 });
 
@@ -112,9 +104,10 @@ describe('the template', () => {
     expect(WorkerMapping?.Properties).toMatchObject({ Queues: ['api_queue'] });
     for (const mapping of [ConsumerMapping, WorkerMapping]) {
       expect(names).toContain(mapping?.Properties.Queues[0]);
-      expect(
-        mapping?.Properties.SourceAccessConfigurations.map(({ Type }: { Type: string }) => Type),
-      ).toEqual(['BASIC_AUTH', 'VIRTUAL_HOST']);
+      expect(mapping?.Properties.SourceAccessConfigurations.map(({ Type }: { Type: string }) => Type)).toEqual([
+        'BASIC_AUTH',
+        'VIRTUAL_HOST',
+      ]);
     }
   });
 
@@ -156,9 +149,7 @@ describe('the template', () => {
 
   test('has no password in plain text', () => {
     const { AMQP_URL } = resources.SendLambdaFunction?.Properties.Environment.Variables ?? {};
-    expect(AMQP_URL).toMatch(
-      /^amqps:\/\/\{\{resolve:secretsmanager:.*\}\}:\{\{resolve:secretsmanager:.*\}\}@/,
-    );
+    expect(AMQP_URL).toMatch(/^amqps:\/\/\{\{resolve:secretsmanager:.*\}\}:\{\{resolve:secretsmanager:.*\}\}@/);
   });
 
   test('runs on a Lambda runtime of Node 22 or later', () => {

@@ -30,8 +30,7 @@ export function describeGateway(name: string, env: Record<string, string>): void
     });
 
     afterAll(async () => {
-      if (env.AMQP_URL)
-        await deleteQueues(env.AMQP_URL, queues.apiQueue, queues.wsQueue, `${queues.wsQueue}.dead`);
+      if (env.AMQP_URL) await deleteQueues(env.AMQP_URL, queues.apiQueue, queues.wsQueue, `${queues.wsQueue}.dead`);
       await stack?.stop();
     }, 30_000);
 
@@ -78,12 +77,7 @@ export function describeGateway(name: string, env: Record<string, string>): void
       ['data that is no object', '{"id":"1","action":"send","data":[1]}', '1', 'invalid_message'],
       ['no data', '{"id":"1","action":"send"}', '1', 'invalid_message'],
       ['an id that is too long', `{"id":"${'x'.repeat(65)}","action":"send","data":{}}`, null, 'bad_frame'],
-      [
-        'a message above 128 KB',
-        `{"id":"1","action":"send","data":{"a":"${'x'.repeat(131_072)}"}}`,
-        null,
-        'too_large',
-      ],
+      ['a message above 128 KB', `{"id":"1","action":"send","data":{"a":"${'x'.repeat(131_072)}"}}`, null, 'too_large'],
     ])('explains %s, and the connection lives on', async (_, frame, id, code) => {
       const client = await connect();
       client.send(frame);
@@ -117,10 +111,8 @@ export function describeGateway(name: string, env: Record<string, string>): void
       const all = await Promise.all(Array.from({ length: 50 }, connect));
       await Promise.all(
         all.map(async (client, n) => {
-          for (const id of ['1', '2', '3'])
-            client.send({ action: 'send', id, data: { prompt: `${n}/${id}` } });
-          for (const id of ['1', '2', '3'])
-            await client.find((f) => f.event === 'recv' && f.id === id, 20_000);
+          for (const id of ['1', '2', '3']) client.send({ action: 'send', id, data: { prompt: `${n}/${id}` } });
+          for (const id of ['1', '2', '3']) await client.find((f) => f.event === 'recv' && f.id === id, 20_000);
         }),
       );
       for (const [n, client] of all.entries()) {

@@ -22,8 +22,7 @@ export function describeServices(name: string, env: Record<string, string>): voi
     }, 90_000);
     afterAll(async () => {
       await used.stack?.stop();
-      if (env.AMQP_URL)
-        await deleteQueues(env.AMQP_URL, queues.apiQueue, queues.wsQueue, `${queues.wsQueue}.dead`);
+      if (env.AMQP_URL) await deleteQueues(env.AMQP_URL, queues.apiQueue, queues.wsQueue, `${queues.wsQueue}.dead`);
     }, 30_000);
     return used;
   }
@@ -152,13 +151,10 @@ export function describeServices(name: string, env: Record<string, string>): voi
           report: () => undefined,
         },
       );
-      const clients = await Promise.all(
-        Array.from({ length: 10 }, () => Client.open(used.stack.webSocketUrl)),
-      );
+      const clients = await Promise.all(Array.from({ length: 10 }, () => Client.open(used.stack.webSocketUrl)));
       await Promise.all(
         clients.map(async (client, c) => {
-          for (let n = 0; n < 30; n += 1)
-            client.send({ action: 'send', id: `${n}`, data: { prompt: `${c}/${n}` } });
+          for (let n = 0; n < 30; n += 1) client.send({ action: 'send', id: `${n}`, data: { prompt: `${c}/${n}` } });
           for (let n = 0; n < 30; n += 1) {
             const reply = await client.find((f) => f.event === 'recv' && f.id === `${n}`, 30_000);
             expect(reply.data.prompt).toBe(`${c}/${n}`);
@@ -175,10 +171,7 @@ export function describeServices(name: string, env: Record<string, string>): voi
 }
 
 /** Two gateways, each with a reply queue of its own, before one queue of requests and one worker. */
-export function describeTwoStacks(
-  name: string,
-  broker: () => Promise<{ url: string; close(): Promise<void> }>,
-): void {
+export function describeTwoStacks(name: string, broker: () => Promise<{ url: string; close(): Promise<void> }>): void {
   describe(`two stacks that share a request queue on ${name}`, () => {
     const first = queueNames();
     const second = { ...queueNames(), apiQueue: first.apiQueue };
@@ -207,8 +200,7 @@ export function describeTwoStacks(
       const clients = await Promise.all(stacks.map(({ webSocketUrl }) => Client.open(webSocketUrl)));
       await Promise.all(
         clients.map(async (client, c) => {
-          for (let n = 0; n < 50; n += 1)
-            client.send({ action: 'send', id: `${n}`, data: { prompt: `${c}/${n}` } });
+          for (let n = 0; n < 50; n += 1) client.send({ action: 'send', id: `${n}`, data: { prompt: `${c}/${n}` } });
           for (let n = 0; n < 50; n += 1) {
             const reply = await client.find((f) => f.event === 'recv' && f.id === `${n}`, 30_000);
             expect(reply.data).toEqual({ prompt: `${c}/${n}` });

@@ -39,8 +39,7 @@ export async function reader(channel: Channel, queue: string): Promise<() => Pro
     channel.emit('test-message');
   });
   return async () => {
-    while (messages.length === 0)
-      await once(channel, 'test-message', { signal: AbortSignal.timeout(10_000) });
+    while (messages.length === 0) await once(channel, 'test-message', { signal: AbortSignal.timeout(10_000) });
     return messages.shift() as ConsumeMessage;
   };
 }
@@ -49,9 +48,7 @@ export async function reader(channel: Channel, queue: string): Promise<() => Pro
 export async function startRpcWorker(
   url: string,
   queue: string,
-  work: (packet: {
-    data: Record<string, unknown>;
-  }) => { body: unknown; options?: Options.Publish } | undefined,
+  work: (packet: { data: Record<string, unknown> }) => { body: unknown; options?: Options.Publish } | undefined,
 ): Promise<TestChannel> {
   const worker = await openChannel(url);
   await worker.channel.assertQueue(queue, { durable: true });

@@ -65,10 +65,7 @@ export class Client {
       this.#onFrame = resolve;
     });
     const waiting = new AbortController();
-    await Promise.race([
-      arrived,
-      sleep(timeoutMs, undefined, { signal: waiting.signal }).catch(() => undefined),
-    ]);
+    await Promise.race([arrived, sleep(timeoutMs, undefined, { signal: waiting.signal }).catch(() => undefined)]);
     waiting.abort();
   }
 }

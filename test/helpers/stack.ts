@@ -29,14 +29,10 @@ export async function startStack(env: Record<string, string> = {}, folder = root
   const { AMQP_URL: _, ...inherited } = process.env;
   const ports = { WEBSOCKET_PORT: webSocketPort, LAMBDA_PORT: lambdaPort, BROKER_PORT: brokerPort };
   const portsAsText = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
-  const child = spawn(
-    process.execPath,
-    [join(root, 'node_modules/serverless/bin/serverless.js'), 'offline'],
-    {
-      cwd: folder,
-      env: { ...inherited, ...portsAsText, ...env },
-    },
-  );
+  const child = spawn(process.execPath, [join(root, 'node_modules/serverless/bin/serverless.js'), 'offline'], {
+    cwd: folder,
+    env: { ...inherited, ...portsAsText, ...env },
+  });
   let output = '';
   const printing = new EventEmitter();
   for (const stream of [child.stdout, child.stderr]) {

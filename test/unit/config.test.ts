@@ -42,9 +42,7 @@ describe('the configuration', () => {
 
   test('refuses one queue for requests and replies', () => {
     for (const API_QUEUE of ['q', 'q.dead']) {
-      expect(() => readConfig(['API_QUEUE', 'WS_QUEUE'], { API_QUEUE, WS_QUEUE: 'q' })).toThrow(
-        /different queues/,
-      );
+      expect(() => readConfig(['API_QUEUE', 'WS_QUEUE'], { API_QUEUE, WS_QUEUE: 'q' })).toThrow(/different queues/);
     }
   });
 

@@ -95,10 +95,7 @@ describe('a reply', () => {
   });
 
   test('for a client that has left is counted, its row removed, and nothing dead-lettered', async () => {
-    const { verdicts, removed, deadLetters, posts } = await deliverTo(
-      () => 410,
-      [replyTo('a'), replyTo('a')],
-    );
+    const { verdicts, removed, deadLetters, posts } = await deliverTo(() => 410, [replyTo('a'), replyTo('a')]);
     expect(verdicts).toEqual(['gone', 'gone']);
     expect(removed).toEqual(['a']);
     expect(deadLetters).toEqual([]);
@@ -227,9 +224,7 @@ describe('a batch', () => {
         );
         await api.close();
         for (const [to, frames] of taken) {
-          const sent = replies.flatMap((reply, n) =>
-            reply.to === to ? [{ event: 'recv', data: { n } }] : [],
-          );
+          const sent = replies.flatMap((reply, n) => (reply.to === to ? [{ event: 'recv', data: { n } }] : []));
           expect(frames).toEqual(sent);
         }
         expect([...taken.values()].flat()).toHaveLength(replies.length);

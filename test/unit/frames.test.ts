@@ -1,15 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
-import {
-  ackFrame,
-  errorFrame,
-  idOf,
-  maxFrameBytes,
-  parseFrame,
-  pongFrame,
-  replyFrame,
-} from '../../lib/frames';
+import { ackFrame, errorFrame, idOf, maxFrameBytes, parseFrame, pongFrame, replyFrame } from '../../lib/frames';
 
 function refusal(body: unknown): string {
   try {

@@ -17,9 +17,7 @@ const route = { apiQueue: 'api_queue', replyQueue: 'ws_queue', style: 'event' } 
 const correlationId = encodeCorrelation(request);
 
 function reply(body: unknown, properties: Properties = {}) {
-  const bytes = Buffer.isBuffer(body)
-    ? body
-    : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   return parseReply({ queue: 'ws_queue', body: bytes, properties, redelivered: false });
 }
 
@@ -100,16 +98,14 @@ describe('a reply as a Nest event', () => {
   const metadata = { socket_id: 'c-1', websocket_service: 'ws-gateway', message_id: 'm-1', client_id: '7' };
 
   test('goes to the socket in its metadata, which stays inside', () => {
-    expect(reply({ pattern: { cmd: 'recv' }, data: { answer: 42, metadata } }, { messageId: 'r-1' })).toEqual(
-      {
-        kind: 'reply',
-        connectionId: 'c-1',
-        clientId: '7',
-        messageId: 'r-1',
-        event: 'recv',
-        data: { answer: 42 },
-      },
-    );
+    expect(reply({ pattern: { cmd: 'recv' }, data: { answer: 42, metadata } }, { messageId: 'r-1' })).toEqual({
+      kind: 'reply',
+      connectionId: 'c-1',
+      clientId: '7',
+      messageId: 'r-1',
+      event: 'recv',
+      data: { answer: 42 },
+    });
   });
 
   test('names its event by its pattern, in either spelling', () => {

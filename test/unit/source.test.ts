@@ -20,8 +20,6 @@ describe.each(files)('%s', (file) => {
 });
 
 test('only compose.ts reads the configuration', () => {
-  const readers = files.filter((file) =>
-    /process\.env|readConfig\(\[/.test(readFileSync(join(root, file), 'utf8')),
-  );
+  const readers = files.filter((file) => /process\.env|readConfig\(\[/.test(readFileSync(join(root, file), 'utf8')));
   expect(readers.sort()).toEqual(['lib/compose.ts', 'lib/config.ts']);
 });

@@ -1,10 +1,11 @@
-/**
- * The embedded broker: AMQP 0-9-1 as a single RabbitMQ node speaks it, in memory and in this process. Everything declared durable is
- * kept for as long as the broker runs, and gone after.
- */
 import { type AddressInfo, createServer } from 'node:net';
 import { Connection, type ConnectionOptions } from './connection';
 import { VirtualHost } from './virtual-host';
+
+/**
+ * The embedded broker: AMQP 0-9-1 as a single RabbitMQ node speaks it, in memory and in this process.
+ * Everything declared durable is kept for as long as the broker runs, and gone after.
+ */
 
 export interface BrokerOptions {
   /** Default 127.0.0.1. */

@@ -1,6 +1,10 @@
-/** The primitive values of AMQP 0-9-1 on the wire, read from and written to a place in bytes: integers and strings. */
 import { isUtf8 } from 'node:buffer';
 import { frameError } from './errors';
+
+/**
+ * The primitive values of AMQP 0-9-1 on the wire, read from and written to a place in bytes: integers and
+ * strings.
+ */
 
 /** A place in bytes to read from. */
 export interface Source {

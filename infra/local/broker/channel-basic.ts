@@ -1,4 +1,3 @@
-/** The basic.* methods of those who receive: consume, get, settle. */
 import { randomBytes } from 'node:crypto';
 import type { Channel, ChannelConsumer, Handlers, Unsettled } from './channel';
 import { queueNamed, REPLY_TO } from './channel-queue';
@@ -9,6 +8,8 @@ import type { Arguments } from './methods';
 import type { Entry, Queue } from './queue';
 import { integerProblem } from './queue-arguments';
 import { generatedName } from './virtual-host';
+
+/** The basic.* methods of those who receive: consume, get, settle. */
 
 /** What becomes of messages that a client settles. */
 export type Verdict = 'acked' | 'requeued' | 'rejected';

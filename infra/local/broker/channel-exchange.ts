@@ -1,4 +1,3 @@
-/** The exchange.* methods. */
 import type { Channel, Handlers } from './channel';
 import { accessRefused, commandInvalid, preconditionFailed } from './errors';
 import type { Exchange } from './exchange';
@@ -6,6 +5,8 @@ import type { Table } from './fields';
 import type { Arguments } from './methods';
 import { checkSameArguments, checkSameFlag } from './queue-arguments';
 import type { ExchangeType } from './routing';
+
+/** The exchange.* methods. */
 
 const TYPES: ReadonlySet<string> = new Set(['direct', 'fanout', 'topic', 'headers']);
 

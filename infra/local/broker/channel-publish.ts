@@ -1,4 +1,3 @@
-/** basic.publish, and the modes that make publishing safe: publisher confirms and transactions. */
 import type { Channel, Handlers } from './channel';
 import { carryOut, type Settlement } from './channel-basic';
 import { entityName } from './channel-exchange';
@@ -9,6 +8,8 @@ import { accessRefused, notImplemented, preconditionFailed } from './errors';
 import type { Exchange } from './exchange';
 import { createMessage, type Message, receiveMessage } from './message';
 import type { Outcome } from './virtual-host';
+
+/** basic.publish, and the modes that make publishing safe: publisher confirms and transactions. */
 
 /** What a transaction holds back until it is committed. */
 export interface Transaction {
@@ -55,15 +56,11 @@ export function publish(channel: Channel, { args, header, size, body }: Content)
   const { virtualHost, connection } = channel;
   if (args.immediate) throw notImplemented('immediate=true');
   if (size > connection.maxMessageBytes) {
-    throw preconditionFailed(
-      `message size ${size} is larger than configured max size ${connection.maxMessageBytes}`,
-    );
+    throw preconditionFailed(`message size ${size} is larger than configured max size ${connection.maxMessageBytes}`);
   }
   const exchange = virtualHost.exchange(entityName(args.exchange));
   if (exchange.options.internal) {
-    throw accessRefused(
-      `cannot publish to internal exchange '${exchange.name}' in vhost '${virtualHost.name}'`,
-    );
+    throw accessRefused(`cannot publish to internal exchange '${exchange.name}' in vhost '${virtualHost.name}'`);
   }
   const received = receiveMessage(exchange.name, args.routingKey, header, body, connection.userId);
   const publishing = { exchange, message: addressed(channel, received), mandatory: args.mandatory };
@@ -95,12 +92,7 @@ function addressed(channel: Channel, message: Message): Message {
   if (message.properties.replyTo !== REPLY_TO) return message;
   const replyTo = channel.replyConsumer?.address;
   if (replyTo === undefined) throw preconditionFailed('fast reply consumer does not exist');
-  return createMessage(
-    message.exchange,
-    message.routingKeys,
-    { ...message.properties, replyTo },
-    message.body,
-  );
+  return createMessage(message.exchange, message.routingKeys, { ...message.properties, replyTo }, message.body);
 }
 
 function endTransaction(channel: Channel): Transaction {

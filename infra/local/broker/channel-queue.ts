@@ -1,4 +1,3 @@
-/** The queue.* methods. */
 import type { Channel, Handlers } from './channel';
 import { entityName, refuseDefault, refuseReserved } from './channel-exchange';
 import { AmqpError, notFound, preconditionFailed, resourceLocked } from './errors';
@@ -6,6 +5,8 @@ import type { Arguments } from './methods';
 import type { Queue } from './queue';
 import { checkQueueArguments, checkSameFlag, checkSameQueueArguments } from './queue-arguments';
 import { generatedName } from './virtual-host';
+
+/** The queue.* methods. */
 
 /** Stands for the client's own reply consumer; with a suffix it is the address of one. No queue lies behind either. */
 export const REPLY_TO = 'amq.rabbitmq.reply-to';

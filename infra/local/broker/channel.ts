@@ -1,7 +1,3 @@
-/**
- * A channel: takes the frames of one channel number, runs their methods one after the other, and owns what must be given back when it
- * ends: consumers and unsettled messages. What a method does stands in the channel-*.ts file of its class.
- */
 import { basicMethods } from './channel-basic';
 import { exchangeMethods } from './channel-exchange';
 import { publish, publishMethods, type Transaction } from './channel-publish';
@@ -15,6 +11,12 @@ import type { Message } from './message';
 import type { Arguments, Method, MethodName } from './methods';
 import type { Entry, Queue } from './queue';
 import type { ReplyConsumer, VirtualHost } from './virtual-host';
+
+/**
+ * A channel: takes the frames of one channel number, runs their methods one after the other, and owns what
+ * must be given back when it ends: consumers and unsettled messages. What a method does stands in the
+ * channel-*.ts file of its class.
+ */
 
 /** What a channel needs of its connection, which is also the owner of exclusive queues. */
 export interface ChannelConnection {
@@ -184,8 +186,7 @@ export class Channel implements ReplyConsumer {
     const { kind, from, to } = this.confirms;
     this.confirms = undefined;
     const args = { deliveryTag: BigInt(to), multiple: to > from };
-    const method =
-      kind === 'basic.ack' ? encodeMethod(kind, args) : encodeMethod(kind, { ...args, requeue: false });
+    const method = kind === 'basic.ack' ? encodeMethod(kind, args) : encodeMethod(kind, { ...args, requeue: false });
     this.connection.send(frame(FRAME_METHOD, this.number, method));
   }
 
@@ -249,12 +250,7 @@ export class Channel implements ReplyConsumer {
     this.run('basic.publish', () => publish(this, content));
   }
 
-  private sendDelivery(
-    consumerTag: string,
-    deliveryTag: number,
-    redelivered: boolean,
-    message: Message,
-  ): void {
+  private sendDelivery(consumerTag: string, deliveryTag: number, redelivered: boolean, message: Message): void {
     const { exchange, routingKeys } = message;
     const args = {
       consumerTag,

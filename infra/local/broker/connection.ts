@@ -1,7 +1,3 @@
-/**
- * A client's connection: the handshake, heartbeats, its channels, and the end of them all. Nothing a client sends throws out of here;
- * whatever goes wrong ends this connection and no other.
- */
 import type { Socket } from 'node:net';
 import { Channel, type ChannelConnection } from './channel';
 import { decodeMethod, encodeMethod, methodId } from './codec';
@@ -12,6 +8,11 @@ import { startHeartbeat } from './heartbeat';
 import type { Arguments, Method, MethodName } from './methods';
 import { Outbox } from './outbox';
 import type { VirtualHost } from './virtual-host';
+
+/**
+ * A client's connection: the handshake, heartbeats, its channels, and the end of them all. Nothing a client
+ * sends throws out of here; whatever goes wrong ends this connection and no other.
+ */
 
 export interface ConnectionOptions {
   readonly users: Readonly<Record<string, string>>;

@@ -1,5 +1,9 @@
-/** The consumers of a queue and whose turn it is: by priority, then round-robin among those that can take a message. */
 import type { Entry, Queue } from './queue';
+
+/**
+ * The consumers of a queue and whose turn it is: by priority, then round-robin among those that can take a
+ * message.
+ */
 
 export interface QueueConsumer {
   readonly tag: string;

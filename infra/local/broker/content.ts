@@ -1,7 +1,11 @@
-/** What a client publishes, put together from the frames after its basic.publish: one header, then body until the size is reached. */
 import { type AmqpError, causedBy, unexpectedFrame } from './errors';
 import { FRAME_BODY, FRAME_HEADER, type Frame } from './framing';
 import type { Arguments } from './methods';
+
+/**
+ * What a client publishes, put together from the frames after its basic.publish: one header, then body until
+ * the size is reached.
+ */
 
 export interface Content {
   readonly args: Arguments<'basic.publish'>;
@@ -39,8 +43,7 @@ export class IncomingContent {
   }
 
   private takeHeader({ type, payload }: Frame): Buffer {
-    const got = (what: string) =>
-      unexpected(`expected content header for class ${BASIC_CLASS}, got ${what} instead`);
+    const got = (what: string) => unexpected(`expected content header for class ${BASIC_CLASS}, got ${what} instead`);
     if (type !== FRAME_HEADER || payload.length < MIN_HEADER_BYTES || payload.readUInt16BE(2) !== 0) {
       throw got('non content header frame');
     }

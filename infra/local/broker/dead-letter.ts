@@ -1,15 +1,13 @@
-/** The letter that a dead message becomes: its own content, with the `x-death` record that RabbitMQ writes. */
 import { type FieldValue, integerOf, longstr, sameValue, stringOf, type Table } from './fields';
 import { createMessage, type Message } from './message';
 import type { DeathReason, Queue } from './queue';
 
+/**
+ * The letter that a dead message becomes: its own content, with the `x-death` record that RabbitMQ writes.
+ */
+
 /** Undefined when the queue has no dead letter exchange. */
-export function deadLetterOf(
-  queue: Queue,
-  message: Message,
-  reason: DeathReason,
-  now: Date,
-): Message | undefined {
+export function deadLetterOf(queue: Queue, message: Message, reason: DeathReason, now: Date): Message | undefined {
   const { deadLetterExchange, deadLetterRoutingKey } = queue.settings;
   if (deadLetterExchange === undefined) return undefined;
   const headers = withDeath(message, queue.name, reason, now);
@@ -33,9 +31,7 @@ export function goesInCircles(letter: Message, reason: DeathReason, queue: strin
   if (reason === 'rejected') return false;
   const deaths = deathsIn(letter.properties.headers);
   const last = deaths.findIndex((death) => stringOf(death.get('queue')) === queue);
-  return (
-    last >= 0 && deaths.slice(0, last + 1).every((death) => stringOf(death.get('reason')) !== 'rejected')
-  );
+  return last >= 0 && deaths.slice(0, last + 1).every((death) => stringOf(death.get('reason')) !== 'rejected');
 }
 
 function withDeath(message: Message, queue: string, reason: DeathReason, now: Date): Map<string, FieldValue> {
@@ -92,7 +88,5 @@ function visibleRoutingKeys(message: Message): string[] {
 
 function deathsIn(headers: Table | undefined): Table[] {
   const deaths = headers?.get('x-death');
-  return deaths?.type === 'array'
-    ? deaths.value.flatMap((death) => (death.type === 'table' ? death.value : []))
-    : [];
+  return deaths?.type === 'array' ? deaths.value.flatMap((death) => (death.type === 'table' ? death.value : [])) : [];
 }

@@ -1,4 +1,8 @@
-/** A double-ended queue in a ring: constant time at both ends however long it is, where an array's shift is linear. */
+/**
+ * A double-ended queue in a ring: constant time at both ends however long it is, where an array's shift is
+ * linear.
+ */
+
 export class Deque<T> {
   private items: (T | undefined)[] = new Array(16);
   private head = 0;

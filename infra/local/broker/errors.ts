@@ -1,6 +1,6 @@
 /**
- * What went wrong, as AMQP says it: a reply code, RabbitMQ's wording, and how much of the client it takes down. The code alone
- * decides the scope: a "soft" one closes the channel, a "hard" one the connection.
+ * What went wrong, as AMQP says it: a reply code, RabbitMQ's wording, and how much of the client it takes
+ * down. The code alone decides the scope: a "soft" one closes the channel, a "hard" one the connection.
  */
 
 import type { MethodName } from './methods';

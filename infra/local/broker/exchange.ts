@@ -1,8 +1,9 @@
-/** An exchange: takes messages in and routes them by its bindings to queues and to other exchanges. */
 import { stringOf, type Table } from './fields';
 import type { Message } from './message';
 import type { Queue } from './queue';
 import { createRouter, type ExchangeType, type RoutedBinding, type Router } from './routing';
+
+/** An exchange: takes messages in and routes them by its bindings to queues and to other exchanges. */
 
 export type Destination = Queue | Exchange;
 

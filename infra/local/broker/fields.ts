@@ -1,7 +1,3 @@
-/**
- * Field tables, the arguments and headers of AMQP 0-9-1. They keep the type of every value, so a message leaves with the bytes it came
- * with. Names of types are RabbitMQ's, because its error texts contain them.
- */
 import { isUtf8 } from 'node:buffer';
 import {
   Malformed,
@@ -22,6 +18,11 @@ import {
   writeShort,
   writeShortstr,
 } from './bytes';
+
+/**
+ * Field tables, the arguments and headers of AMQP 0-9-1. They keep the type of every value, so a message
+ * leaves with the bytes it came with. Names of types are RabbitMQ's, because its error texts contain them.
+ */
 
 export type FieldValue =
   /** A Buffer when the bytes are not UTF-8, which AMQP allows. */

@@ -1,5 +1,6 @@
-/** Frames out of a stream of bytes, however TCP cut it, and frames to write. */
 import { erlangBinary, frameError } from './errors';
+
+/** Frames out of a stream of bytes, however TCP cut it, and frames to write. */
 
 export const FRAME_METHOD = 1;
 export const FRAME_HEADER = 2;
@@ -77,9 +78,7 @@ export class FrameReader {
     this.offset = end + 1;
     this.needed = HEADER_BYTES;
     if (marker !== FRAME_END) {
-      throw frameError(
-        `type ${type}, all octets = ${erlangBinary(payload)}: {invalid_frame_end_marker,${marker}}`,
-      );
+      throw frameError(`type ${type}, all octets = ${erlangBinary(payload)}: {invalid_frame_end_marker,${marker}}`);
     }
     return { type, channel, payload };
   }
@@ -130,9 +129,7 @@ export function contentFrames(
 ): Buffer {
   const step = maxFrameBytes - FRAME_OVERHEAD;
   const bodyFrames = Math.ceil(body.length / step);
-  const bytes = Buffer.allocUnsafe(
-    method.length + header.length + body.length + FRAME_OVERHEAD * (2 + bodyFrames),
-  );
+  const bytes = Buffer.allocUnsafe(method.length + header.length + body.length + FRAME_OVERHEAD * (2 + bodyFrames));
   let at = writeFrame(bytes, 0, FRAME_METHOD, channel, method);
   at = writeFrame(bytes, at, FRAME_HEADER, channel, header);
   for (let from = 0; from < body.length; from += step) {

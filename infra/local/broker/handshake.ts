@@ -1,20 +1,19 @@
-/** What server and client say to each other before a connection is open: who the server is, and whether it knows the user. */
 import { Malformed, type Source } from './bytes';
 import { accessRefused } from './errors';
 import { longstr, readTable, stringOf, type Table, table } from './fields';
 import type { Arguments } from './methods';
+
+/**
+ * What server and client say to each other before a connection is open: who the server is, and whether it
+ * knows the user.
+ */
 
 /** The release whose behaviour is the model here; clients choose their ways by product and version. */
 const VERSION = '3.10.8';
 
 export const PROTOCOL_HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
 // Headers of clients that mean 0-9-1 and write it as 0-9 or 0-8 did.
-const ACCEPTED_HEADERS = [
-  'AMQP\0\0\x09\x01',
-  'AMQP\x01\x01\0\x09',
-  'AMQP\x01\x01\x08\0',
-  'AMQP\x01\x01\x09\x01',
-];
+const ACCEPTED_HEADERS = ['AMQP\0\0\x09\x01', 'AMQP\x01\x01\0\x09', 'AMQP\x01\x01\x08\0', 'AMQP\x01\x01\x09\x01'];
 
 // What the specification makes every peer accept.
 const MIN_FRAME_BYTES = 4096;

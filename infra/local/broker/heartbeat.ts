@@ -1,6 +1,10 @@
-/** Heartbeats of one connection: sent when nothing else is, and expected from the client, whose silence ends the connection. */
 import { HEARTBEAT } from './framing';
 import type { Outbox } from './outbox';
+
+/**
+ * Heartbeats of one connection: sent when nothing else is, and expected from the client, whose silence ends
+ * the connection.
+ */
 
 export interface HeartbeatPeer {
   /** How often the client was heard so far. */

@@ -1,7 +1,11 @@
-/** A message on its way: where it was published, its properties and body. Immutable; queues share one among them. */
 import { decodeProperties, encodeProperties, type Properties } from './codec';
 import { preconditionFailed } from './errors';
 import { type FieldValue, stringOf } from './fields';
+
+/**
+ * A message on its way: where it was published, its properties and body. Immutable; queues share one among
+ * them.
+ */
 
 export interface Message {
   readonly exchange: string;
@@ -33,9 +37,7 @@ export function receiveMessage(
 ): Message {
   const properties = decodeProperties(header.subarray(HEADER_FIXED_BYTES));
   if (properties.userId !== undefined && properties.userId !== userId) {
-    throw preconditionFailed(
-      `user_id property set to '${properties.userId}' but authenticated user was '${userId}'`,
-    );
+    throw preconditionFailed(`user_id property set to '${properties.userId}' but authenticated user was '${userId}'`);
   }
   if (properties.expiration !== undefined) checkExpiration(properties.expiration);
   const copies = routingKeysIn(properties, 'CC');

@@ -1,8 +1,10 @@
-/**
- * Every method of AMQP 0-9-1 that RabbitMQ speaks, as data: class, number, fields in wire order, and whether content follows.
- * Types of decoded methods derive from this table; a method added here is encoded, decoded and typed.
- */
 import type { Table } from './fields';
+
+/**
+ * Every method of AMQP 0-9-1 that RabbitMQ speaks, as data: class, number, fields in wire order, and whether
+ * content follows. Types of decoded methods derive from this table; a method added here is encoded, decoded
+ * and typed.
+ */
 
 export interface FieldKinds {
   octet: number;

@@ -1,8 +1,10 @@
-/**
- * What goes out on a socket. Frames written in one turn of the event loop leave in one write, and a client that reads too slowly is
- * noticed before its backlog grows: `hasRoom` turns false, and `onDrain` is called once it has read.
- */
 import type { Socket } from 'node:net';
+
+/**
+ * What goes out on a socket. Frames written in one turn of the event loop leave in one write, and a client
+ * that reads too slowly is noticed before its backlog grows: `hasRoom` turns false, and `onDrain` is called
+ * once it has read.
+ */
 
 // Above this no more messages are delivered to the client.
 const HIGH_WATER_BYTES = 1024 * 1024;

@@ -1,7 +1,8 @@
-/** The x-arguments of a queue: checked as RabbitMQ checks them, with its words, and read into settings. */
 import { preconditionFailed } from './errors';
 import { type FieldValue, integerOf, sameValue, stringOf, type Table } from './fields';
 import { expiryProblem } from './message';
+
+/** The x-arguments of a queue: checked as RabbitMQ checks them, with its words, and read into settings. */
 
 export interface QueueSettings {
   readonly messageTtlMs: number | undefined;
@@ -42,9 +43,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     (value.value === 'classic' ? undefined : `"unsupported queue type '${value.value}'"`),
   'x-queue-mode': (value) =>
     typeProblem(value, 'longstr') ??
-    (value.value === 'default' || value.value === 'lazy'
-      ? undefined
-      : `"unsupported queue mode '${value.value}'"`),
+    (value.value === 'default' || value.value === 'lazy' ? undefined : `"unsupported queue mode '${value.value}'"`),
   'x-queue-version': (value) =>
     integerProblem(value, (n) => (n === 1 || n === 2 ? undefined : `"unsupported queue version '${n}'"`)),
 };
@@ -90,12 +89,7 @@ export function checkSameQueueArguments(received: Table, current: Table, queue: 
 }
 
 /** @throws AmqpError 406 at the first of the arguments that differs. */
-export function checkSameArguments(
-  names: readonly string[],
-  received: Table,
-  current: Table,
-  subject: string,
-): void {
+export function checkSameArguments(names: readonly string[], received: Table, current: Table, subject: string): void {
   for (const name of names) {
     const left = received.get(name);
     const right = current.get(name);

@@ -1,13 +1,15 @@
-/**
- * A queue: messages in the order they came, handed to consumers by turns, each until it is acknowledged, returned to its place, or
- * dead. Whatever ends a message's stay here goes through `QueueHost.deadLetter`, which knows where dead letters go.
- */
 import { ConsumerRing, type QueueConsumer } from './consumers';
 import { Deque } from './deque';
 import type { Binding } from './exchange';
 import type { Table } from './fields';
 import { expirationMs, type Message } from './message';
 import { type QueueSettings, queueSettings } from './queue-arguments';
+
+/**
+ * A queue: messages in the order they came, handed to consumers by turns, each until it is acknowledged,
+ * returned to its place, or dead. Whatever ends a message's stay here goes through `QueueHost.deadLetter`,
+ * which knows where dead letters go.
+ */
 
 export interface QueueOptions {
   readonly durable: boolean;

@@ -1,9 +1,10 @@
-/**
- * Which bindings a message matches, one router for each type of exchange. A router maps keys and headers to whatever its exchange
- * binds (queues or exchanges); several bindings to one destination still match once.
- */
 import { preconditionFailed } from './errors';
 import { type FieldValue, sameValue, stringOf, type Table } from './fields';
+
+/**
+ * Which bindings a message matches, one router for each type of exchange. A router maps keys and headers to
+ * whatever its exchange binds (queues or exchanges); several bindings to one destination still match once.
+ */
 
 export interface Router<D> {
   add(binding: RoutedBinding<D>): void;
@@ -38,9 +39,7 @@ export function checkHeadersArguments(args: Table): void {
   const mode = args.get('x-match');
   if (mode === undefined) return;
   if (mode.type !== 'longstr') {
-    throw preconditionFailed(
-      `Invalid x-match field type ${mode.type} (value ${String(mode.value)}); expected longstr`,
-    );
+    throw preconditionFailed(`Invalid x-match field type ${mode.type} (value ${String(mode.value)}); expected longstr`);
   }
   if (!HEADER_MODES.has(mode.value.toString())) {
     throw preconditionFailed(

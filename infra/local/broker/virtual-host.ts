@@ -1,7 +1,3 @@
-/**
- * All exchanges, queues and bindings, by name, and the way of a message through them. Declares, deletes and binds as RabbitMQ does,
- * with its errors; knows nothing of channels and sockets.
- */
 import { randomBytes } from 'node:crypto';
 import { createSink, written } from './bytes';
 import { deadLetterOf, goesInCircles } from './dead-letter';
@@ -19,6 +15,11 @@ import { type Table, writeTable } from './fields';
 import type { Message } from './message';
 import { type DeathReason, Queue, type QueueHost, type QueueOptions } from './queue';
 import { checkHeadersArguments, type ExchangeType } from './routing';
+
+/**
+ * All exchanges, queues and bindings, by name, and the way of a message through them. Declares, deletes and
+ * binds as RabbitMQ does, with its errors; knows nothing of channels and sockets.
+ */
 
 /** Where a published message went; `rejected` when a full queue refused it. */
 export type Outcome = 'routed' | 'unroutable' | 'rejected';

@@ -19,12 +19,7 @@ export interface MqRecord {
   data: string;
 }
 
-export function mqEvent(
-  eventSourceArn: string,
-  queue: string,
-  virtualHost: string,
-  records: MqRecord[],
-): MqEvent {
+export function mqEvent(eventSourceArn: string, queue: string, virtualHost: string, records: MqRecord[]): MqEvent {
   return {
     eventSource: 'aws:rmq',
     eventSourceArn,

@@ -44,11 +44,7 @@ export function startMapping(spec: MappingSpec, options: MappingOptions): Runnin
   };
 }
 
-async function consumeUntilClosed(
-  spec: MappingSpec,
-  options: MappingOptions,
-  signal: AbortSignal,
-): Promise<void> {
+async function consumeUntilClosed(spec: MappingSpec, options: MappingOptions, signal: AbortSignal): Promise<void> {
   const { report, backOffMs = 250 } = options;
   let failuresInRow = 0;
   let lastLine = '';

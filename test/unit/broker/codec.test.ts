@@ -12,12 +12,7 @@ import {
 import type { FieldValue, Table } from '../../../infra/local/broker/fields';
 import { readTable, writeTable } from '../../../infra/local/broker/fields';
 import { contentFrames, type Frame, FrameReader, frame } from '../../../infra/local/broker/framing';
-import {
-  type Arguments,
-  type FieldKinds,
-  METHODS,
-  type MethodName,
-} from '../../../infra/local/broker/methods';
+import { type Arguments, type FieldKinds, METHODS, type MethodName } from '../../../infra/local/broker/methods';
 
 // amqplib's own codec is the oracle. Its package exports hide it, so it is reached by path.
 const amqplib = (file: string) => require(resolve(__dirname, '../../../node_modules/amqplib/lib', file));
@@ -237,9 +232,7 @@ describe('methods', () => {
         const [received] = frames([written]);
         expect(received).toMatchObject({ type: 1, channel: 7 });
         const { args: read } = decodeMethod((received as Frame).payload);
-        expect(plainFields(without(read, RENAMED), false)).toEqual(
-          plainFields(without(args, RENAMED), false),
-        );
+        expect(plainFields(without(read, RENAMED), false)).toEqual(plainFields(without(args, RENAMED), false));
       }),
       { numRuns: 30 },
     );
@@ -251,14 +244,7 @@ describe('methods', () => {
   });
 });
 
-const RENAMED: readonly string[] = [
-  'outOfBand',
-  'channelId',
-  'knownHosts',
-  'clusterId',
-  'capabilities',
-  'insist',
-];
+const RENAMED: readonly string[] = ['outOfBand', 'channelId', 'knownHosts', 'clusterId', 'capabilities', 'insist'];
 
 function without(fields: object, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
@@ -334,20 +320,14 @@ describe('frames', () => {
 
   test('come out whole wherever the stream was cut', () => {
     fc.assert(
-      fc.property(
-        fc.array(anyFrame, { maxLength: 8 }),
-        fc.array(fc.nat(2_400), { maxLength: 12 }),
-        (sent, places) => {
-          const stream = Buffer.concat(
-            sent.map(({ type, channel, payload }) => frame(type, channel, payload)),
-          );
-          const cuts = [...new Set([0, ...places.filter((at) => at < stream.length), stream.length])].sort(
-            (a, b) => a - b,
-          );
-          const chunks = cuts.slice(1).map((end, index) => stream.subarray(cuts[index], end));
-          expect(frames(chunks)).toEqual(sent);
-        },
-      ),
+      fc.property(fc.array(anyFrame, { maxLength: 8 }), fc.array(fc.nat(2_400), { maxLength: 12 }), (sent, places) => {
+        const stream = Buffer.concat(sent.map(({ type, channel, payload }) => frame(type, channel, payload)));
+        const cuts = [...new Set([0, ...places.filter((at) => at < stream.length), stream.length])].sort(
+          (a, b) => a - b,
+        );
+        const chunks = cuts.slice(1).map((end, index) => stream.subarray(cuts[index], end));
+        expect(frames(chunks)).toEqual(sent);
+      }),
     );
   });
 
@@ -363,21 +343,15 @@ describe('frames', () => {
 
   test('of content stay within the limit and add up to the body', () => {
     fc.assert(
-      fc.property(
-        fc.uint8Array({ maxLength: 3_000 }),
-        fc.integer({ min: 100, max: 1_000 }),
-        (body, limit) => {
-          const sent = contentFrames(9, Buffer.alloc(20), Buffer.alloc(14), Buffer.from(body), limit);
-          const [method, header, ...bodies] = frames([sent], limit);
-          expect([method?.type, header?.type]).toEqual([1, 2]);
-          expect(
-            bodies.every(
-              ({ type, channel, payload }) => type === 3 && channel === 9 && payload.length + 8 <= limit,
-            ),
-          ).toBe(true);
-          expect(Buffer.concat(bodies.map(({ payload }) => payload)).equals(Buffer.from(body))).toBe(true);
-        },
-      ),
+      fc.property(fc.uint8Array({ maxLength: 3_000 }), fc.integer({ min: 100, max: 1_000 }), (body, limit) => {
+        const sent = contentFrames(9, Buffer.alloc(20), Buffer.alloc(14), Buffer.from(body), limit);
+        const [method, header, ...bodies] = frames([sent], limit);
+        expect([method?.type, header?.type]).toEqual([1, 2]);
+        expect(
+          bodies.every(({ type, channel, payload }) => type === 3 && channel === 9 && payload.length + 8 <= limit),
+        ).toBe(true);
+        expect(Buffer.concat(bodies.map(({ payload }) => payload)).equals(Buffer.from(body))).toBe(true);
+      }),
     );
   });
 

@@ -4,9 +4,7 @@ import { createRouter } from '../../../infra/local/broker/routing';
 
 const word = fc.constantFrom('a', 'b', 'c', '');
 const key = fc.array(word, { maxLength: 6 }).map((words) => words.join('.'));
-const pattern = fc
-  .array(fc.oneof(word, fc.constantFrom('*', '#')), { maxLength: 6 })
-  .map((words) => words.join('.'));
+const pattern = fc.array(fc.oneof(word, fc.constantFrom('*', '#')), { maxLength: 6 }).map((words) => words.join('.'));
 
 const bound = (destination: string, routingKey: string) => ({
   destination,
@@ -32,9 +30,7 @@ describe('a topic router', () => {
         for (const each of patterns) router.add(bound(each, each));
         const found = new Set<string>();
         router.match(routingKey, undefined, found);
-        expect([...found].sort()).toEqual(
-          patterns.filter((each) => matches(words(each), words(routingKey))).sort(),
-        );
+        expect([...found].sort()).toEqual(patterns.filter((each) => matches(words(each), words(routingKey))).sort());
       }),
       { numRuns: 1_000 },
     );
@@ -54,9 +50,7 @@ describe('a topic router', () => {
           for (const each of removed) router.remove(each);
           const found = new Set<string>();
           router.match(routingKey, undefined, found);
-          expect([...found].sort()).toEqual(
-            kept.filter((each) => matches(words(each), words(routingKey))).sort(),
-          );
+          expect([...found].sort()).toEqual(kept.filter((each) => matches(words(each), words(routingKey))).sort());
         },
       ),
     );

@@ -106,16 +106,11 @@ describe('the consumer’s reading of the event', () => {
       { requiredKeys: [] },
     );
     fc.assert(
-      fc.property(
-        fc.string({ unit: 'binary' }),
-        properties,
-        fc.boolean(),
-        (body, properties, redelivered) => {
-          const event = mqEvent('arn', 'a', '/v::h', [mqRecord(message(body, properties, redelivered))]);
-          const [delivery] = deliveriesOf(JSON.parse(JSON.stringify(event)));
-          expect(delivery).toEqual({ queue: 'a', body: Buffer.from(body), properties, redelivered });
-        },
-      ),
+      fc.property(fc.string({ unit: 'binary' }), properties, fc.boolean(), (body, properties, redelivered) => {
+        const event = mqEvent('arn', 'a', '/v::h', [mqRecord(message(body, properties, redelivered))]);
+        const [delivery] = deliveriesOf(JSON.parse(JSON.stringify(event)));
+        expect(delivery).toEqual({ queue: 'a', body: Buffer.from(body), properties, redelivered });
+      }),
     );
   });
 
