@@ -63,7 +63,7 @@ export class AmqpPublisher implements Publisher {
       if (attempt > 1) await sleep(Math.min(pauseMs * attempt, deadline - Date.now()));
       let link: Link | undefined;
       try {
-        link = await before(deadline, this.#usableLink());
+        link = this.#readyLink() ?? (await before(deadline, this.#openLink()));
       } catch (error) {
         cause = error;
         continue;
@@ -93,14 +93,17 @@ export class AmqpPublisher implements Publisher {
     await link?.close();
   }
 
-  /** The shared link, opened once however many calls wait for it. */
-  async #usableLink(): Promise<Link> {
+  /** The shared link, if it is there and can be trusted. */
+  #readyLink(): Link | undefined {
     const link = this.#link;
-    if (link?.usable) return link;
-    if (link !== undefined) {
-      this.#forget(link);
-      void link.close();
-    }
+    if (link === undefined || link.usable) return link;
+    this.#forget(link);
+    void link.close();
+    return undefined;
+  }
+
+  /** A new one, opened once however many calls wait for it. */
+  #openLink(): Promise<Link> {
     this.#opening ??= this.#open();
     return this.#opening;
   }
