@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'aws-lambda';
-import type { OutgoingMessage } from '../lib/amqp';
+import type { Delivery } from '../lib/amqp';
 import { openLog, openPublisher } from '../lib/compose';
 import { deadlineOf } from '../lib/deadline';
 import { GatewayError } from '../lib/errors';
@@ -15,37 +15,28 @@ const publisher = openPublisher();
  * metadata it was given. Your services need nothing of this file; see the README on how they plug in.
  */
 export const handler = async (event: unknown, context: Context): Promise<void> => {
-  const replies = deliveriesOf(event).flatMap(({ body, properties }): OutgoingMessage[] => {
-    const packet = parseJson(body.toString('utf8'));
-    const data = isObject(packet) && isObject(packet.data) ? packet.data : undefined;
-    if (data === undefined || properties.replyTo === undefined) {
-      log.warn('Skipped a message that is no request of the gateway');
-      return [];
-    }
-    const reply = { pattern: { cmd: 'recv' }, data: { ...work(data.prompt), metadata: data.metadata } };
-    return [
-      {
-        queue: properties.replyTo,
-        body: Buffer.from(JSON.stringify(reply)),
-        properties: {
-          contentType: 'application/json',
-          deliveryMode: 2,
-          messageId: replyId(properties.messageId),
-        },
-      },
-    ];
-  });
-  // Published in one go they keep their order: one channel takes them all.
-  await Promise.all(replies.map((reply) => publish(reply, deadlineOf(context))));
+  const deadline = deadlineOf(context);
+  // All at once, and still in order: they are published on one channel.
+  await Promise.all(deliveriesOf(event).map((request) => answer(request, deadline)));
 };
 
-/** A reply queue that no longer exists is its owner's loss alone; without a broker the whole batch comes back. */
-async function publish(reply: OutgoingMessage, deadline: number): Promise<void> {
+/** A request that cannot be answered is its sender's loss alone; without a broker the whole batch comes back. */
+async function answer({ body, properties }: Delivery, deadline: number): Promise<void> {
   try {
-    await publisher.publish(reply, deadline);
+    const packet = parseJson(body.toString('utf8'));
+    const data = isObject(packet) && isObject(packet.data) ? packet.data : {};
+    const reply = { pattern: { cmd: 'recv' }, data: { ...work(data.prompt), metadata: data.metadata } };
+    await publisher.publish(
+      {
+        queue: properties.replyTo ?? '',
+        body: Buffer.from(JSON.stringify(reply)),
+        properties: { contentType: 'application/json', deliveryMode: 2, messageId: replyId(properties.messageId) },
+      },
+      deadline,
+    );
   } catch (error) {
-    if (!(error instanceof GatewayError) || error.code !== 'unroutable') throw error;
-    log.warn('Dropped a reply whose queue does not exist', { queue: reply.queue });
+    if (error instanceof GatewayError && error.code === 'unavailable') throw error;
+    log.warn('Dropped a request that cannot be answered', { error });
   }
 }
 

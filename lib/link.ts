@@ -19,7 +19,7 @@ export type PublishOutcome =
   | 'unknown';
 
 export interface PublishLimits {
-  /** How long the link may be silent while it owes a confirm, milliseconds. */
+  /** How long the link may be silent while it owes a confirm, milliseconds; then it is destroyed. */
   silenceMs: number;
   /** Milliseconds since 1970. */
   deadline: number;
@@ -124,11 +124,13 @@ export class Link {
       const onSilence = () => {
         // A busy process runs its timers before it reads what has arrived: let it read first.
         setImmediate(() => {
-          const silentSince = Math.max(sentAt, this.#lastSignOfLifeMs);
-          const waitMs = Math.min(silentSince + silenceMs, deadline) - Date.now();
+          if (!this.#pending.has(abandon)) return;
+          const now = Date.now();
           // While others are confirmed the link works, and this message waits its turn.
-          if (waitMs > 0) timer = setTimeout(onSilence, waitMs);
-          else abandon();
+          const patienceEnds = Math.max(sentAt, this.#lastSignOfLifeMs) + silenceMs;
+          if (now >= patienceEnds) this.destroy();
+          else if (now >= deadline) abandon();
+          else timer = setTimeout(onSilence, Math.min(patienceEnds, deadline) - now);
         });
       };
       let timer = setTimeout(onSilence, Math.min(silenceMs, deadline - Date.now()));

@@ -68,7 +68,7 @@ export class AmqpPublisher implements Publisher {
         cause = error;
         continue;
       }
-      if (link === undefined) break;
+      if (link === undefined || Date.now() >= deadline) break;
       if (link.blocked) throw unavailable('The broker takes no messages at the moment; send it again later.');
       switch (await link.publish(message, { silenceMs: this.#attemptMs, deadline })) {
         case 'confirmed':
@@ -80,8 +80,7 @@ export class AmqpPublisher implements Publisher {
         case 'unwritable':
           throw new GatewayError('invalid_message', 'This cannot be written as an AMQP message.');
         case 'unknown':
-          this.#forget(link);
-          link.destroy();
+        // Again, under the same messageId.
       }
     }
     throw unavailable('The broker did not confirm the message in time; send it again.', cause);
