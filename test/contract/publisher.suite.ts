@@ -145,6 +145,19 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
       expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
     });
 
+    test('gives up on one message at its deadline, and not on the link that serves the others', async () => {
+      const patient = new AmqpPublisher({ url: proxy.url, attemptMs: 5000 });
+      await patient.publish(message('before'), inTime());
+      proxy.holdAnswers();
+      const hurried = patient.publish(message('hurried'), Date.now() + 200).catch((error) => error);
+      const calm = patient.publish(message('calm'), inTime());
+      expect(codeOf(await hurried)).toEqual({ code: 'unavailable', retryable: true });
+      proxy.releaseAnswers();
+      await calm;
+      expect(proxy.connections).toBe(1);
+      await patient.close();
+    });
+
     test('keeps its deadline when the broker never answers', async () => {
       const silent = net.createServer(() => undefined).listen(0, '127.0.0.1');
       await once(silent, 'listening');
@@ -180,7 +193,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
       await client.channel.deleteQueue(`${queue}.dead`);
     });
 
-    test('lays down a dead letter with with its body, its headers and the reason', async () => {
+    test('lays down a dead letter with its body, its headers and the reason', async () => {
       await client.channel.assertQueue(`${queue}.dead`, { durable: true });
       const delivery = {
         queue,
@@ -217,6 +230,8 @@ interface TcpProxy {
   cut(): void;
   /** From now on the broker's answers on the open connections are lost; new ones are not affected. */
   swallowAnswers(): void;
+  holdAnswers(): void;
+  releaseAnswers(): void;
   close(): Promise<void>;
 }
 
@@ -248,6 +263,12 @@ async function startTcpProxy(target: string): Promise<TcpProxy> {
     },
     swallowAnswers() {
       for (const { client, upstream } of pairs) upstream.unpipe(client).resume();
+    },
+    holdAnswers() {
+      for (const { client, upstream } of pairs) upstream.unpipe(client).pause();
+    },
+    releaseAnswers() {
+      for (const { client, upstream } of pairs) upstream.pipe(client);
     },
     async close() {
       proxy.cut();
