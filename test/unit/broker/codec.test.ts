@@ -32,9 +32,10 @@ const int = (
   min: number,
   max: number,
 ) => fc.integer({ min, max }).map((value): FieldValue => ({ type, value }));
+// amqplib takes a table with the key "!" for a value whose type is spelled out.
 const key = fc
   .string({ unit: 'grapheme', maxLength: 20 })
-  .filter((text) => Buffer.byteLength(text) < 256 && text !== '__proto__');
+  .filter((text) => Buffer.byteLength(text) < 256 && text !== '__proto__' && text !== '!');
 const binary = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 
 // amqplib reads and writes these; the others are checked for what comes back only.
