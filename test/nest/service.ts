@@ -34,7 +34,7 @@ class PromptController {
       {
         name: 'REPLIES',
         transport: Transport.RMQ,
-        options: { urls: [AMQP_URL], queue: WS_QUEUE, queueOptions: { durable: true } },
+        options: { urls: [AMQP_URL], queue: WS_QUEUE, queueOptions: { durable: true }, persistent: true },
       },
     ]),
   ],
