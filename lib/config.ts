@@ -76,10 +76,11 @@ export function readConfig<Name extends VariableName>(
       faults.push(`${name} is ${text === undefined ? 'not set' : 'not valid'}; it should be ${looksLike}`);
     return [name, result.output];
   });
-  const { API_QUEUE, WS_QUEUE } = Object.fromEntries(entries);
+  const config = Object.fromEntries(entries);
+  const { API_QUEUE, WS_QUEUE } = config;
   if (API_QUEUE !== undefined && (API_QUEUE === WS_QUEUE || API_QUEUE === deadLetterQueue(WS_QUEUE))) {
     faults.push('API_QUEUE and WS_QUEUE (with its dead letters) must be different queues');
   }
   if (faults.length > 0) throw new ConfigError(`Configuration: ${faults.join('. ')}.`);
-  return Object.fromEntries(entries) as Config<Name>;
+  return config as Config<Name>;
 }

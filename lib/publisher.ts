@@ -96,7 +96,7 @@ export class AmqpPublisher implements Publisher {
   #readyLink(): Link | undefined {
     const link = this.#link;
     if (link === undefined || link.usable) return link;
-    this.#forget(link);
+    this.#link = undefined;
     void link.close();
     return undefined;
   }
@@ -119,10 +119,6 @@ export class AmqpPublisher implements Publisher {
     } finally {
       this.#opening = undefined;
     }
-  }
-
-  #forget(link: Link): void {
-    if (this.#link === link) this.#link = undefined;
   }
 }
 

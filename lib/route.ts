@@ -62,8 +62,11 @@ export function lifecycleRoute(
   eventType: 'CONNECT' | 'DISCONNECT',
   act: (event: WebSocketEvent) => Promise<void>,
 ): RouteHandler {
+  const refuseAction = messageRoute(log, () => {
+    throw unknownAction('');
+  });
   return async (event, context) => {
-    if (event.requestContext.eventType !== eventType) return refuseAction(log)(event, context);
+    if (event.requestContext.eventType !== eventType) return refuseAction(event, context);
     try {
       await act(event);
       return { statusCode: 200 };
@@ -72,12 +75,6 @@ export function lifecycleRoute(
       return { statusCode: 503 };
     }
   };
-}
-
-function refuseAction(log: Log): RouteHandler {
-  return messageRoute(log, () => {
-    throw unknownAction('');
-  });
 }
 
 function respond(frame: ServerFrame): RouteResponse {

@@ -39,7 +39,10 @@ function isFree(port: number, host: string): Promise<boolean> {
 function accepts(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, host);
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
   });
 }

@@ -1,5 +1,4 @@
 import type { ServiceConfiguration } from './event-source/specs';
-import type { TableResource } from './table';
 
 /** The parts of the framework that the local stack reads; it has no types of its own. */
 export interface Serverless {
@@ -36,9 +35,4 @@ export interface ServerlessLog {
   notice(message?: string): void;
   warning(message: string): void;
   error(message: string): void;
-}
-
-/** All resources of the service by their logical ids. */
-export function resourcesOf({ resources = [] }: Service): Record<string, TableResource> {
-  return Object.assign({}, ...[resources].flat().map((fragment) => fragment.Resources ?? {}));
 }

@@ -8,7 +8,8 @@ import { mappingSpecs } from './event-source/specs';
 import { functionRunner } from './lambda';
 import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
-import { type OfflineOptions, resourcesOf, type Serverless, type ServerlessLog, type Service } from './serverless';
+import { resourcesOf } from './resources';
+import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
 import { surviveBadFrames } from './sockets';
 import { startTables } from './table';
 

@@ -1,3 +1,5 @@
+import { type ResourceFragment, resourcesOf } from '../resources';
+
 /**
  * Which queues feed which functions, read from the service's own configuration: from `rabbitmq` events of functions,
  * and from AWS::Lambda::EventSourceMapping resources that name a queue.
@@ -29,10 +31,6 @@ interface RabbitmqEvent {
   enabled?: boolean;
 }
 
-interface ResourceFragment {
-  Resources?: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
-}
-
 /** AWS's defaults, https://docs.aws.amazon.com/lambda/latest/dg/with-mq-params.html */
 const defaults = { batchSize: 100, windowMs: 500, virtualHost: '/' };
 
@@ -62,9 +60,7 @@ function fromEvents({ functions }: ServiceConfiguration): MappingSpec[] {
 
 function fromResources(service: ServiceConfiguration, logicalIdOf: (key: string) => string): MappingSpec[] {
   const functionKeys = new Map(Object.keys(service.functions).map((key) => [logicalIdOf(key), key]));
-  const fragments = [service.resources ?? []].flat();
-  const resources = fragments.flatMap(({ Resources = {} }) => Object.entries(Resources));
-  return resources.flatMap(([id, { Type, Properties = {} }]) => {
+  return Object.entries(resourcesOf(service)).flatMap(([id, { Type, Properties = {} }]) => {
     if (Type !== 'AWS::Lambda::EventSourceMapping' || !Array.isArray(Properties.Queues)) return [];
     if (Properties.Enabled === false) return [];
     const functionKey = functionKeys.get(functionLogicalId(Properties.FunctionName) ?? '');
