@@ -1,117 +1,88 @@
-import { connect as dial } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'amqplib';
 import fc from 'fast-check';
-import { type Broker, startBroker } from '../../infra/local/broker/broker';
-import { encodeMethod, encodeProperties } from '../../infra/local/broker/codec';
-import type { FieldValue, Table } from '../../infra/local/broker/fields';
-import { frame } from '../../infra/local/broker/framing';
-import { type Arguments, type FieldKinds, METHODS, type MethodName } from '../../infra/local/broker/methods';
+import { body, header, method } from '../helpers/amqp-frames';
+import { type Attack, attack, inTime } from './fuzz/attack';
+import { EXCLUSIVE_QUEUES, LOGIN } from './fuzz/frames';
+import type { HostRequest, HostState } from './fuzz/host';
+import { ATTACKS } from './fuzz/sessions';
 
-/** Whatever bytes a client sends, the broker goes on for all others. */
+/**
+ * Whatever bytes a client sends and however it leaves, the broker goes on for all others and keeps nothing of it.
+ * FUZZ_SEED repeats a run, FUZZ_TIMES makes it longer.
+ */
 
-let broker: Broker;
-const escaped: unknown[] = [];
-const onEscape = (error: unknown) => escaped.push(error);
+const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+const TIMES = Number(process.env.FUZZ_TIMES ?? 1);
+const AT_ONCE = 50;
+const BATCHES = { noise: 24, conversations: 38, mutations: 40 } as const;
+
+const MEMORY_HIGH_WATER_BYTES = 32 * 1024 * 1024;
+// What a client may have got in above it: what was read of its socket at once.
+const MAX_OVERSHOOT_BYTES = 1024 * 1024;
+// What waits for one client that does not read, with room for what the broker works on.
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+
+let host: ChildProcess;
+let port = 0;
+let connections = 0;
 
 beforeAll(async () => {
-  process.on('uncaughtException', onEscape);
-  process.on('unhandledRejection', onEscape);
-  broker = await startBroker({ port: 0 });
-});
-
-afterEach(async () => {
-  expect(escaped).toEqual([]);
-  await expectHealthy();
+  process.stdout.write(`FUZZ_SEED=${SEED}\n`);
+  host = fork(resolve(__dirname, 'fuzz/host.ts'), [String(MEMORY_HIGH_WATER_BYTES)], {
+    execArgv: ['--import', 'tsx', '--expose-gc'],
+  });
+  [port] = (await once(host, 'message')) as [number];
 });
 
 afterAll(async () => {
-  await broker.close();
-  process.off('uncaughtException', onEscape);
-  process.off('unhandledRejection', onEscape);
+  if (!host.connected) return;
+  const exited = once(host, 'exit');
+  host.disconnect();
+  await exited;
 });
 
-const EMPTY: { [K in keyof FieldKinds]: FieldKinds[K] } = {
-  octet: 0,
-  short: 0,
-  long: 0,
-  longlong: 0n,
-  bit: false,
-  shortstr: '',
-  longstr: Buffer.alloc(0),
-  table: new Map() as Table,
-};
-
-function method<N extends MethodName>(channel: number, name: N, args: Partial<Arguments<N>> = {}): Buffer {
-  const fields = Object.entries(METHODS[name].fields) as [string, keyof FieldKinds][];
-  const empty = Object.fromEntries(fields.map(([field, kind]) => [field, EMPTY[kind]]));
-  return frame(1, channel, encodeMethod(name, { ...empty, ...args } as Arguments<N>));
+async function ask(request: HostRequest): Promise<HostState> {
+  const answered = once(host, 'message');
+  host.send(request);
+  const [state] = (await answered) as [HostState];
+  return state;
 }
 
-function content(channel: number, body: Buffer, flags = 0): Buffer {
-  const header = Buffer.alloc(14);
-  header.writeUInt16BE(60, 0);
-  header.writeBigUInt64BE(BigInt(body.length), 4);
-  header.writeUInt16BE(flags, 12);
-  return Buffer.concat([frame(2, channel, header), frame(3, channel, body)]);
+/** Many clients at once; those that stay are let go when a healthy client was served beside them. */
+async function attacked(clients: readonly Attack[]): Promise<void> {
+  const stay = clients.filter(({ leaves, reads }) => leaves === 'stays' || !reads);
+  const go = clients.filter((client) => !stay.includes(client));
+  const release = gate();
+  const staying = stay.map((client) => attack(port, client, release.opened));
+  try {
+    await Promise.all(go.map((client) => attack(port, client, release.opened)));
+    await inTime(expectHealthy(), 'the broker does not serve a healthy client');
+  } finally {
+    release.open();
+  }
+  await Promise.all(staying);
+  connections += clients.length;
+  expect(await abandoned()).toMatchObject({ escaped: [], sockets: 0 });
 }
 
-const PROTOCOL_HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
-const LOGIN = [
-  PROTOCOL_HEADER,
-  method(0, 'connection.start-ok', {
-    mechanism: 'PLAIN',
-    response: Buffer.from('\0guest\0guest'),
-    locale: 'en_US',
-  }),
-  method(0, 'connection.tune-ok', { channelMax: 2047, frameMax: 131_072, heartbeat: 60 }),
-  method(0, 'connection.open', { virtualHost: '/' }),
-  method(1, 'channel.open'),
-];
-
-/** A session that uses a bit of everything. */
-const SESSION = [
-  ...LOGIN,
-  method(1, 'exchange.declare', { exchange: 'fuzz', type: 'topic', autoDelete: true }),
-  method(1, 'queue.declare', {
-    exclusive: true,
-    arguments: new Map([['x-max-length', { type: 'signedint', value: 9 }]]),
-  }),
-  method(1, 'queue.bind', { exchange: 'fuzz', routingKey: '#.a.*' }),
-  method(1, 'confirm.select'),
-  method(1, 'basic.consume', { consumerTag: 'fuzz' }),
-  method(1, 'basic.publish', { exchange: 'fuzz', routingKey: 'x.a.y', mandatory: true }),
-  content(1, Buffer.from('body')),
-  method(1, 'basic.ack', { deliveryTag: 1n }),
-  method(1, 'basic.get', {}),
-  method(1, 'basic.cancel', { consumerTag: 'fuzz' }),
-  method(1, 'channel.close', { replyCode: 200, replyText: 'bye' }),
-  method(0, 'connection.close', { replyCode: 200, replyText: 'bye' }),
-];
-
-/** Sends it and leaves, politely or not, once the broker has had its turn. */
-function attack(bytes: Buffer, polite: boolean, lingerMs = 0): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = dial(broker.port, '127.0.0.1');
-    socket.on('error', () => undefined);
-    socket.on('close', () => resolve());
-    // Reading keeps the socket flowing; what comes is not looked at.
-    socket.on('data', () => undefined);
-    socket.on('connect', () => {
-      socket.write(bytes, () => {
-        if (lingerMs > 0) setTimeout(() => socket.end(), lingerMs);
-        else if (polite) socket.end();
-        else socket.resetAndDestroy();
-      });
-      // A broker that waits for more of us hangs up only after we do.
-      setTimeout(() => socket.destroy(), 1_000).unref();
-    });
+function gate(): { opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
   });
+  return { opened, open: () => open() };
 }
 
 async function expectHealthy(): Promise<void> {
-  const connection = await connect(broker.url);
+  const connection = await connect(`amqp://127.0.0.1:${port}`, { noDelay: true });
+  connection.on('error', () => undefined);
   const channel = await connection.createConfirmChannel();
+  channel.on('error', () => undefined);
   const { queue } = await channel.assertQueue('', { exclusive: true });
   channel.sendToQueue(queue, Buffer.from('alive'));
   await channel.waitForConfirms();
@@ -120,137 +91,114 @@ async function expectHealthy(): Promise<void> {
   await connection.close();
 }
 
-const runs = (numRuns: number) => ({ numRuns, interruptAfterTimeLimit: 4_000 });
+/** One that does not publish, and so goes on while memory is short. */
+async function expectServed(): Promise<void> {
+  const connection = await connect(`amqp://127.0.0.1:${port}`, { noDelay: true });
+  const channel = await connection.createChannel();
+  await channel.assertQueue('', { exclusive: true });
+  await connection.close();
+}
+
+/** Its state once the broker has seen that all clients are gone, which it must in time. */
+async function abandoned(): Promise<HostState> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const state = await ask('state');
+    if (state.sockets === 0 || performance.now() > deadline) return state;
+    await turn();
+  }
+}
 
 describe('the embedded broker survives', () => {
-  test('random bytes', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.boolean(), fc.boolean(), (bytes, greets, polite) =>
-        attack(Buffer.concat([greets ? PROTOCOL_HEADER : Buffer.alloc(0), bytes]), polite),
-      ),
-      runs(70),
-    );
-  });
-
-  test('random frames after a login', async () => {
-    const anyFrame = fc
-      .record({
-        type: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(1, 2, 3, 8) }, fc.nat(255)),
-        channel: fc.constantFrom(0, 1, 2, 65_535),
-        payload: fc.uint8Array({ maxLength: 60 }),
-      })
-      .map(({ type, channel, payload }) => frame(type, channel, Buffer.from(payload)));
-    await fc.assert(
-      fc.asyncProperty(fc.array(anyFrame, { maxLength: 10 }), fc.boolean(), (frames, polite) =>
-        attack(Buffer.concat([...LOGIN, ...frames]), polite),
-      ),
-      runs(70),
-    );
-  });
-
-  test('every method with random arguments, in any order', async () => {
-    const names = Object.keys(METHODS) as MethodName[];
-    const called = fc
-      .tuple(fc.constantFrom(...names), fc.uint8Array({ maxLength: 40 }), fc.constantFrom(0, 1, 2))
-      .map(([name, rest, channel]) => {
-        const [classId, methodId] = METHODS[name].id;
-        return frame(1, channel, Buffer.concat([Buffer.from([0, classId, 0, methodId]), rest]));
-      });
-    const wellFormed = fc
-      .tuple(fc.constantFrom(...names), fc.constantFrom(0, 1, 2))
-      .map(([name, channel]) => method(channel, name));
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof(called, wellFormed), { maxLength: 20 }), (calls) =>
-        attack(Buffer.concat([...LOGIN, ...calls]), true),
-      ),
-      runs(70),
-    );
-  });
-
-  test('a session with some of its bytes changed', async () => {
-    const whole = Buffer.concat(SESSION);
-    const change = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
-    await fc.assert(
-      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), fc.boolean(), (changes, polite) => {
-        const bytes = Buffer.from(whole);
-        for (const [at, byte] of changes) bytes[at] = byte;
-        return attack(bytes, polite);
-      }),
-      runs(100),
-    );
-  });
-
-  test('messages whose headers pretend to have died before, in queues where they die', async () => {
-    const leaf: fc.Arbitrary<FieldValue> = fc.oneof(
-      fc.constantFrom<FieldValue>(
-        { type: 'long', value: 2n ** 63n - 1n },
-        { type: 'unsignedlong', value: 2n ** 64n - 1n },
-        { type: 'double', value: 1.5 },
-        { type: 'double', value: Number.POSITIVE_INFINITY },
-        { type: 'void', value: null },
-        { type: 'longstr', value: Buffer.from([0xff]) },
-      ),
-    );
-    const text = (...values: string[]) =>
-      fc.constantFrom(...values).map((value): FieldValue => ({ type: 'longstr', value }));
-    const death = fc
-      .record(
-        {
-          queue: fc.oneof({ weight: 4, arbitrary: text('mortal') }, leaf),
-          reason: fc.oneof({ weight: 4, arbitrary: text('maxlen', 'expired') }, leaf),
-          count: leaf,
-          time: leaf,
-          'routing-keys': leaf,
+  test.each(Object.entries(ATTACKS))(
+    '%s',
+    async (kind, attacks) => {
+      await fc.assert(fc.asyncProperty(fc.array(attacks, { minLength: AT_ONCE, maxLength: AT_ONCE }), attacked), {
+        seed: SEED,
+        numRuns: BATCHES[kind as keyof typeof ATTACKS] * TIMES,
+        endOnFailure: true,
+        // What escaped says more than the bytes of all clients, which the seed brings back.
+        reporter: ({ failed, errorInstance }) => {
+          if (failed) throw errorInstance;
         },
-        { requiredKeys: ['queue', 'reason'] },
-      )
-      .map((fields): FieldValue => ({ type: 'table', value: new Map(Object.entries(fields)) }));
-    const list = fc
-      .array(fc.oneof({ weight: 4, arbitrary: death }, leaf), { maxLength: 4 })
-      .map((value): FieldValue => ({ type: 'array', value }));
-    const headers = fc.dictionary(
-      fc.constantFrom('x-death', 'CC', 'BCC', 'x-first-death-queue', 'own'),
-      fc.oneof({ weight: 4, arbitrary: list }, leaf),
-    );
-    const mortal = new Map<string, FieldValue>([
-      ['x-dead-letter-exchange', { type: 'longstr', value: '' }],
-      ['x-message-ttl', { type: 'byte', value: 1 }],
-      ['x-max-length', { type: 'byte', value: 2 }],
+      });
+    },
+    300_000 * TIMES,
+  );
+
+  test('clients that ask for far more than they read, and holds little for them', async () => {
+    const part = Buffer.alloc(8_000);
+    const parts = 125;
+    const greedy = Buffer.concat([
+      ...LOGIN,
+      method(1, 'queue.declare', { exclusive: true }),
+      method(1, 'queue.bind', { exchange: 'amq.fanout' }),
+      method(1, 'basic.publish', { exchange: 'amq.fanout' }),
+      header(1, parts * part.length),
+      ...Array(parts).fill(body(1, part)),
+      // A megabyte each time.
+      ...Array(100)
+        .fill([method(1, 'basic.get'), method(1, 'basic.recover', { requeue: true })])
+        .flat(),
     ]);
-    await fc.assert(
-      fc.asyncProperty(fc.array(headers, { minLength: 1, maxLength: 4 }), (messages) => {
-        const published = messages.map((fields) => {
-          const properties = encodeProperties({ headers: new Map(Object.entries(fields)) });
-          const start = Buffer.alloc(12);
-          start.writeUInt16BE(60, 0);
-          const header = frame(2, 1, Buffer.concat([start, properties]));
-          return Buffer.concat([method(1, 'basic.publish', { routingKey: 'mortal' }), header]);
-        });
-        const declare = method(1, 'queue.declare', { queue: 'mortal', exclusive: true, arguments: mortal });
-        // Long enough for messages to die by the queue's own timer, where no client's error handling is around.
-        return attack(Buffer.concat([...LOGIN, declare, ...published]), true, 8);
-      }),
-      runs(60),
+    const release = gate();
+    const clients = Array.from({ length: 4 }, () =>
+      attack(port, { bytes: greedy, dribbleBytes: undefined, reads: false, leaves: 'stays' }, release.opened),
     );
+    for (let round = 0; round < 10; round += 1) {
+      await expectHealthy();
+      expect((await ask('collect')).bufferBytes).toBeLessThan(clients.length * MAX_HELD_BYTES);
+    }
+    release.open();
+    await Promise.all(clients);
+    expect(await abandoned()).toMatchObject({ escaped: [], sockets: 0 });
+    // Buffers go after the collection that finds them.
+    await ask('collect');
+    await expectHealthy();
+    expect((await ask('collect')).bufferBytes).toBeLessThan(MAX_HELD_BYTES);
   });
 
-  test('a session cut off anywhere', async () => {
-    const whole = Buffer.concat(SESSION);
-    await fc.assert(
-      fc.asyncProperty(fc.nat(whole.length), fc.boolean(), (length, polite) =>
-        attack(whole.subarray(0, length), polite),
-      ),
-      runs(70),
-    );
+  test('clients that publish more than it may hold, whom it lets wait', async () => {
+    const { heldBytes: before } = await ask('state');
+    const release = gate();
+    const part = Buffer.alloc(8_000);
+    const flood = (queue: string): Attack => {
+      const message = [
+        method(1, 'basic.publish', { routingKey: queue }),
+        header(1, 8 * part.length),
+        ...Array(8).fill(body(1, part)),
+      ];
+      const declare = method(1, 'queue.declare', { queue, exclusive: true });
+      const bytes = Buffer.concat([...LOGIN, declare, ...Array(150).fill(message).flat()]);
+      return { bytes, dribbleBytes: undefined, reads: false, leaves: 'stays' };
+    };
+    const clients = Array.from({ length: 8 }, (_, index) => attack(port, flood(`fuzz.flood.${index}`), release.opened));
+    const bound = MEMORY_HIGH_WATER_BYTES + clients.length * MAX_OVERSHOOT_BYTES;
+    let most = 0;
+    // Each answer comes after a turn of the broker's; once the alarm is up, nothing more comes in.
+    while (most < MEMORY_HIGH_WATER_BYTES) most = Math.max(most, (await ask('state')).heldBytes);
+    for (let round = 0; round < 20; round += 1) {
+      await expectServed();
+      most = Math.max(most, (await ask('state')).heldBytes);
+    }
+    expect(most).toBeLessThan(bound);
+    release.open();
+    await Promise.all(clients);
+    expect(await abandoned()).toMatchObject({ escaped: [], sockets: 0 });
+    expect((await ask('state')).heldBytes).toBeLessThanOrEqual(before);
+    await expectHealthy();
   });
 
-  test('a session with frames left out, doubled and swapped', async () => {
-    const picks = fc.array(fc.nat(SESSION.length - 1), { maxLength: 20 });
-    await fc.assert(
-      fc.asyncProperty(picks, (indexes) =>
-        attack(Buffer.concat([...LOGIN, ...indexes.map((index) => SESSION[index] as Buffer)]), true),
-      ),
-      runs(70),
-    );
+  test('more than 5,000 of them, and keeps no queue, timer, socket or byte of theirs', async () => {
+    expect(connections).toBeGreaterThanOrEqual(5_000);
+    const connection = await connect(`amqp://127.0.0.1:${port}`, { noDelay: true });
+    for (const queue of EXCLUSIVE_QUEUES) {
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      await channel.deleteQueue(queue);
+    }
+    await connection.close();
+    await abandoned();
+    expect(await ask('close')).toMatchObject({ escaped: [], sockets: 0, timers: 0, heldBytes: 0 });
   });
 });

@@ -2,9 +2,9 @@ import { connect as dial } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Broker, type BrokerOptions, startBroker } from '../../infra/local/broker/broker';
-import { decodeMethod, encodeMethod } from '../../infra/local/broker/codec';
-import { type Frame, FrameReader, frame } from '../../infra/local/broker/framing';
-import type { Method } from '../../infra/local/broker/methods';
+import { frame } from '../../infra/local/broker/framing';
+import { method } from '../helpers/amqp-frames';
+import { bareClient, until } from '../helpers/bare-client';
 
 /**
  * What the embedded broker promises beyond RabbitMQ's behaviour: its start and end, its limits, and errors
@@ -28,6 +28,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(brokers.splice(0).map((each) => each.close()));
 });
+
+const wire = () => bareClient(broker.port);
 
 async function client(url = broker.url): Promise<ChannelModel> {
   const connection = await connect(url, { noDelay: true });
@@ -88,10 +90,7 @@ describe('limits', () => {
     const slow = await wire();
     slow.login();
     const consume = { ticket: 0, queue, consumerTag: 't', noLocal: false, noAck: true, exclusive: false };
-    slow.send(
-      openChannel(1),
-      frame(1, 1, encodeMethod('basic.consume', { ...consume, nowait: false, arguments: new Map() })),
-    );
+    slow.send(method(1, 'channel.open'), method(1, 'basic.consume', { ...consume }));
     await until(() => slow.methods().some(({ name }) => name === 'basic.consume-ok'));
     slow.pause();
     const [count, body] = [400, Buffer.alloc(100_000)];
@@ -110,15 +109,15 @@ describe('limits', () => {
     await publisher.waitForConfirms();
     const greedy = await wire();
     greedy.login();
-    greedy.send(openChannel(1));
+    greedy.send(method(1, 'channel.open'));
     await until(() => greedy.methods().some(({ name }) => name === 'channel.open-ok'));
     greedy.pause();
     const count = 100;
     const before = process.memoryUsage().arrayBuffers;
     for (let tag = 1; tag <= count; tag += 1) {
       greedy.send(
-        frame(1, 1, encodeMethod('basic.get', { ticket: 0, queue, noAck: false })),
-        frame(1, 1, encodeMethod('basic.reject', { deliveryTag: BigInt(tag), requeue: true })),
+        method(1, 'basic.get', { ticket: 0, queue, noAck: false }),
+        method(1, 'basic.reject', { deliveryTag: BigInt(tag), requeue: true }),
       );
     }
     for (let n = 0; n < 50; n += 1) await publisher.checkExchange('amq.direct');
@@ -164,7 +163,7 @@ describe('errors on the wire', () => {
   test('a method on a channel that is not open is 504', async () => {
     const raw = await wire();
     raw.login();
-    raw.send(frame(1, 3, encodeMethod('basic.qos', { prefetchSize: 0, prefetchCount: 1, global: false })));
+    raw.send(method(3, 'basic.qos', { prefetchSize: 0, prefetchCount: 1, global: false }));
     expect(await raw.closeReason()).toMatchObject({
       replyCode: 504,
       replyText: "CHANNEL_ERROR - expected 'channel.open'",
@@ -176,7 +175,7 @@ describe('errors on the wire', () => {
   test('opening a channel twice is 504', async () => {
     const raw = await wire();
     raw.login();
-    raw.send(openChannel(1), openChannel(1));
+    raw.send(method(1, 'channel.open'), method(1, 'channel.open'));
     expect(await raw.closeReason()).toMatchObject({
       replyText: "CHANNEL_ERROR - second 'channel.open' seen",
     });
@@ -185,7 +184,7 @@ describe('errors on the wire', () => {
   test('more channels than agreed are 530', async () => {
     const raw = await wire();
     raw.login({ channelMax: 2 });
-    raw.send(openChannel(5), openChannel(6), openChannel(7));
+    raw.send(method(5, 'channel.open'), method(6, 'channel.open'), method(7, 'channel.open'));
     expect(await raw.closeReason()).toMatchObject({
       replyCode: 530,
       replyText: 'NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (2)',
@@ -195,7 +194,7 @@ describe('errors on the wire', () => {
   test('a body where a method belongs is 505', async () => {
     const raw = await wire();
     raw.login();
-    raw.send(openChannel(1), frame(3, 1, Buffer.from('body')));
+    raw.send(method(1, 'channel.open'), frame(3, 1, Buffer.from('body')));
     expect(await raw.closeReason()).toMatchObject({
       replyCode: 505,
       replyText: 'UNEXPECTED_FRAME - expected method frame, got non method frame instead',
@@ -205,7 +204,7 @@ describe('errors on the wire', () => {
   test('a frame without its end is 501', async () => {
     const raw = await wire();
     raw.login();
-    const broken = openChannel(1);
+    const broken = method(1, 'channel.open');
     broken[broken.length - 1] = 1;
     raw.send(broken);
     expect(await raw.closeReason()).toMatchObject({
@@ -220,7 +219,7 @@ describe('errors on the wire', () => {
     const publish = { ticket: 0, exchange: '', routingKey: 'k', mandatory: false, immediate: true };
     const header = Buffer.alloc(14);
     header.writeUInt16BE(60, 0);
-    raw.send(openChannel(1), frame(1, 1, encodeMethod('basic.publish', publish)), frame(2, 1, header));
+    raw.send(method(1, 'channel.open'), method(1, 'basic.publish', publish), frame(2, 1, header));
     expect(await raw.closeReason()).toMatchObject({
       replyCode: 540,
       replyText: 'NOT_IMPLEMENTED - immediate=true',
@@ -230,8 +229,8 @@ describe('errors on the wire', () => {
   test('after its own close the broker waits for the client to hang up', async () => {
     const raw = await wire();
     raw.login();
-    raw.send(frame(1, 0, encodeMethod('connection.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })));
-    await raw.until(() => raw.methods().some(({ name }) => name === 'connection.close-ok'));
+    raw.send(method(0, 'connection.close', { replyCode: 200 }));
+    await raw.received('connection.close-ok');
     // Still there: an echo of the event loop both ways would have shown the end.
     await (await client()).close();
     expect(raw.open()).toBe(true);
@@ -239,67 +238,3 @@ describe('errors on the wire', () => {
     await raw.ended;
   });
 });
-
-const openChannel = (number: number) => frame(1, number, encodeMethod('channel.open', { outOfBand: '' }));
-
-/** A client of bare frames, for what amqplib would never send and what it does not show. */
-async function wire() {
-  const socket = dial(broker.port, '127.0.0.1');
-  const reader = new FrameReader(131_072);
-  const chunks: Buffer[] = [];
-  const frames: Frame[] = [];
-  socket.on('error', () => undefined);
-  socket.on('data', (chunk) => {
-    chunks.push(chunk);
-    // An answer that is no frame is looked at as bytes.
-    if (chunks[0]?.toString('latin1', 0, 4) === 'AMQP') return;
-    reader.push(chunk);
-    for (let next = reader.next(); next !== undefined; next = reader.next()) {
-      frames.push({ ...next, payload: Buffer.from(next.payload) });
-    }
-  });
-  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await new Promise((resolve) => socket.once('connect', resolve));
-  const send = (...bytes: Buffer[]) => void socket.write(Buffer.concat(bytes));
-  const methods = (): Method[] => frames.filter(({ type }) => type === 1).map(({ payload }) => decodeMethod(payload));
-  return {
-    frames,
-    ended,
-    send,
-    methods,
-    until,
-    bytes: () => Buffer.concat(chunks),
-    open: () => !socket.closed && socket.readable,
-    hangUp: () => socket.end(),
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    login({ heartbeat = 0, channelMax = 2047, virtualHost = '/' } = {}) {
-      const start = {
-        clientProperties: new Map(),
-        mechanism: 'PLAIN',
-        response: Buffer.from('\0guest\0guest'),
-        locale: 'en_US',
-      };
-      send(
-        Buffer.from('AMQP\0\0\x09\x01', 'latin1'),
-        frame(1, 0, encodeMethod('connection.start-ok', start)),
-        frame(1, 0, encodeMethod('connection.tune-ok', { channelMax, frameMax: 131_072, heartbeat })),
-        frame(1, 0, encodeMethod('connection.open', { virtualHost, capabilities: '', insist: false })),
-      );
-    },
-    async closeReason() {
-      await until(() => methods().some(({ name }) => name === 'connection.close'));
-      const close = methods().find(({ name }) => name === 'connection.close');
-      socket.end(frame(1, 0, encodeMethod('connection.close-ok', {})));
-      return close?.args;
-    },
-  };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 4_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('did not happen within four seconds');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -691,6 +691,20 @@ export function describeBroker(name: string, url: () => string): void {
         expect((await channel.checkQueue(name)).messageCount).toBe(2);
       });
 
+      test('a prefetch for each consumer lifts that of the channel', async () => {
+        const { channel } = await open();
+        const [one, other] = [await queue(channel), await queue(channel)];
+        await publish(channel, one, 'a', 'b', 'c');
+        await publish(channel, other, 'd', 'e', 'f');
+        await channel.prefetch(3, true);
+        await channel.prefetch(2);
+        const [first, second] = [await collect(channel, one), await collect(channel, other)];
+        expect([await first.first(2), await second.first(2)]).toEqual([
+          ['a', 'b'],
+          ['d', 'e'],
+        ]);
+      });
+
       test('a cancelled consumer gets no more, and what it holds stays with the channel', async () => {
         const { channel } = await open();
         const name = await queue(channel);
@@ -1044,6 +1058,250 @@ export function describeBroker(name: string, url: () => string): void {
         await publish(channel, name, 'a');
         channel.reject(await got(channel, name, false), false);
         expect(text(await eventually(() => channel.get(name)))).toBe('a');
+      });
+    });
+
+    describe('quorum queues', () => {
+      async function quorum(channel: Channel, args: object = {}): Promise<string> {
+        const name = unique();
+        await channel.assertQueue(name, { arguments: { 'x-queue-type': 'quorum', ...args } });
+        cleanups.push(async () => {
+          const { channel: cleaner } = await open();
+          await cleaner.deleteQueue(name);
+        });
+        return name;
+      }
+
+      const counts = (message: GetMessage) => [
+        text(message),
+        message.fields.redelivered,
+        message.properties.headers?.['x-delivery-count'],
+      ];
+
+      /** Once that many wait: what a channel gives back comes to the queue after the answer to its end. */
+      async function waiting(channel: Channel, name: string, count: number): Promise<void> {
+        await eventually(async () => (await channel.checkQueue(name)).messageCount === count);
+      }
+
+      test.each([
+        ['transient', { durable: false }, 'non-durable'],
+        ['exclusive', { exclusive: true }, 'exclusive-owner'],
+        ['auto-delete', { autoDelete: true }, 'auto-delete'],
+      ])('one that is %s is 406', async (_name, options, property) => {
+        const { channel } = await open();
+        const name = unique();
+        const args = { 'x-queue-type': 'quorum' };
+        await expect(channel.assertQueue(name, { ...options, arguments: args })).rejects.toMatchObject({
+          code: 406,
+          message: expect.stringContaining(`invalid property '${property}' for queue '${name}' in vhost '/'`),
+        });
+      });
+
+      test('one that the server is to name is 406', async () => {
+        const { channel } = await open();
+        await expect(channel.assertQueue('', { arguments: { 'x-queue-type': 'quorum' } })).rejects.toMatchObject({
+          code: 406,
+          message: expect.stringContaining('Cannot declare a server-named queue for type rabbit_quorum_queue'),
+        });
+      });
+
+      test.each([
+        ['a classic queue', 'x-delivery-limit', {}, 'classic'],
+        ['a quorum queue', 'x-max-priority', { 'x-queue-type': 'quorum' }, 'quorum'],
+      ])('%s does not take %s: 406', async (_name, argument, args, type) => {
+        const { channel } = await open();
+        const name = unique();
+        await expect(channel.assertQueue(name, { arguments: { ...args, [argument]: 5 } })).rejects.toMatchObject({
+          code: 406,
+          message: expect.stringContaining(
+            `invalid arg '${argument}' for queue '${name}' in vhost '/' of queue type rabbit_${type}_queue`,
+          ),
+        });
+      });
+
+      test('a classic queue does not become one: 406', async () => {
+        const { channel } = await open();
+        const name = await queue(channel);
+        const again = queueAgain(channel, name, { arguments: { 'x-queue-type': 'quorum' } });
+        await expect(again).rejects.toMatchObject({
+          code: 406,
+          message: expect.stringContaining("received the value 'quorum' of type 'longstr' but current is none"),
+        });
+      });
+
+      test('a type that does not exist is 406', async () => {
+        const { channel } = await open();
+        await expect(channel.assertQueue(unique(), { arguments: { 'x-queue-type': 'odd' } })).rejects.toMatchObject({
+          code: 406,
+          message: expect.stringContaining('"unsupported queue type \'odd\'"'),
+        });
+      });
+
+      test('get tells how often a message came back, from the first time on', async () => {
+        const { channel } = await open();
+        const name = await quorum(channel);
+        await publish(channel, name, 'a');
+        const first = await got(channel, name, false);
+        channel.nack(first);
+        await waiting(channel, name, 1);
+        const second = await got(channel, name);
+        expect([counts(first), counts(second)]).toEqual([
+          ['a', false, 0],
+          ['a', true, 1],
+        ]);
+      });
+
+      test('a consumer is told of it once it did come back', async () => {
+        const { channel } = await open();
+        const name = await quorum(channel);
+        const seen: unknown[] = [];
+        await channel.consume(name, (message) => {
+          if (message === null) return;
+          seen.push(message.properties.headers?.['x-delivery-count']);
+          if (seen.length < 3) channel.nack(message);
+          else channel.ack(message);
+        });
+        await publish(channel, name, 'a');
+        expect(await eventually(() => seen.length === 3 && seen)).toEqual([undefined, 1, 2]);
+      });
+
+      test('above its limit of returns a message dies', async () => {
+        const { channel } = await open();
+        const dead = await queue(channel);
+        const name = await quorum(channel, {
+          'x-delivery-limit': 1,
+          'x-dead-letter-exchange': '',
+          'x-dead-letter-routing-key': dead,
+        });
+        await publish(channel, name, 'a');
+        channel.nack(await got(channel, name, false));
+        await waiting(channel, name, 1);
+        channel.nack(await got(channel, name, false));
+        const letter = await eventually(() => channel.get(dead));
+        expect(letter.properties.headers).toEqual({
+          'x-death': [death('delivery_limit', name)],
+          'x-first-death-exchange': '',
+          'x-first-death-queue': name,
+          'x-first-death-reason': 'delivery_limit',
+        });
+      });
+
+      test.each([
+        ['goes to the end', {}, ['b', 'c', 'a']],
+        ['with a limit of returns stays in front', { 'x-delivery-limit': 5 }, ['a', 'b', 'c']],
+      ])('what a client requeues %s', async (_name, args, order) => {
+        const { channel } = await open();
+        const name = await quorum(channel, args);
+        await publish(channel, name, 'a', 'b', 'c');
+        channel.nack(await got(channel, name, false));
+        await waiting(channel, name, 3);
+        expect(await drain(channel, name)).toEqual(order);
+      });
+
+      test('what a channel leaves behind comes first, in the order of leaving', async () => {
+        const { connection, channel } = await open();
+        const name = await quorum(channel);
+        await publish(channel, name, 'a', 'b', 'c');
+        const [one, other] = [await connection.createChannel(), await connection.createChannel()];
+        await got(one, name, false);
+        await got(other, name, false);
+        await other.close();
+        await waiting(channel, name, 2);
+        await one.close();
+        await waiting(channel, name, 3);
+        expect(await drain(channel, name)).toEqual(['b', 'a', 'c']);
+      });
+
+      test('a full one drops from its head', async () => {
+        const { channel } = await open();
+        const name = await quorum(channel, { 'x-max-length': 2 });
+        await publish(channel, name, 'a', 'b', 'c');
+        await waiting(channel, name, 2);
+        expect(await drain(channel, name)).toEqual(['b', 'c']);
+      });
+
+      test('one that rejects takes the message that is one too many, and then none until it has room', async () => {
+        const { channel } = await open();
+        const name = await quorum(channel, { 'x-max-length': 2, 'x-overflow': 'reject-publish' });
+        const verdict = (body: string) =>
+          new Promise<string>((resolve) => {
+            channel.publish('', name, Buffer.from(body), {}, (error) => resolve(error ? 'nack' : 'ack'));
+          });
+        const verdicts: string[] = [];
+        for (const body of ['a', 'b', 'c', 'd']) verdicts.push(await verdict(body));
+        await got(channel, name);
+        verdicts.push(await verdict('e'));
+        expect(verdicts).toEqual(['ack', 'ack', 'ack', 'nack', 'nack']);
+        expect(await drain(channel, name)).toEqual(['b', 'c']);
+      });
+
+      test('messages expire', async () => {
+        const { channel } = await open();
+        const dead = await queue(channel);
+        const name = await quorum(channel, {
+          'x-message-ttl': 30,
+          'x-dead-letter-exchange': '',
+          'x-dead-letter-routing-key': dead,
+        });
+        await publish(channel, name, 'a');
+        const letter = await eventually(() => channel.get(dead));
+        expect(letter.properties.headers?.['x-death']).toEqual([death('expired', name)]);
+      });
+
+      test('nobody has it alone: consumers that ask to be exclusive share it', async () => {
+        const { channel } = await open();
+        const name = await quorum(channel);
+        const both = [
+          await collect(channel, name, { exclusive: true }),
+          await collect(channel, name, { exclusive: true }),
+        ];
+        await publish(channel, name, 'a', 'b');
+        expect([await both[0]?.first(1), await both[1]?.first(1)]).toEqual([['a'], ['b']]);
+      });
+
+      test('with a single active consumer the next in line takes over, and nobody gets', async () => {
+        const { connection, channel } = await open();
+        const name = await quorum(channel, { 'x-single-active-consumer': true });
+        const first = await collect(channel, name, { noAck: true });
+        const second = await collect(channel, name, { noAck: true });
+        await collect(channel, name, { noAck: true, priority: 9 });
+        await channel.cancel(first.consumerTag);
+        await publish(channel, name, 'a');
+        expect(await second.first(1)).toEqual(['a']);
+        const other = await connection.createChannel();
+        other.on('error', () => undefined);
+        await expect(other.get(name)).rejects.toMatchObject({
+          code: 405,
+          message: expect.stringContaining('not supported by quorum queues with single active consumer'),
+        });
+      });
+
+      test.each([
+        ['if-unused', { ifUnused: true }],
+        ['if-empty', { ifEmpty: true }],
+      ])('deleting it %s is not implemented and costs the connection', async (flag, options) => {
+        const { channel: owner } = await open();
+        const name = await quorum(owner);
+        const { channel, errors } = await open();
+        await expect(channel.deleteQueue(name, options)).rejects.toThrow();
+        expect(await eventually(() => errors[0])).toMatchObject({
+          code: 540,
+          message: expect.stringContaining(
+            `cannot delete queue '${name}' in vhost '/'. queue.delete operations with ${flag} flag set are not supported by quorum queues`,
+          ),
+        });
+      });
+
+      test('a prefetch of the whole channel is not implemented and costs the connection', async () => {
+        const { channel: owner } = await open();
+        const name = await quorum(owner);
+        const { channel, errors } = await open();
+        await channel.prefetch(2, true);
+        await expect(channel.consume(name, () => undefined)).rejects.toThrow();
+        expect(await eventually(() => errors[0])).toMatchObject({
+          code: 540,
+          message: expect.stringContaining(`queue '${name}' in vhost '/' does not support global qos`),
+        });
       });
     });
 

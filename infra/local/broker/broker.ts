@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { Connection, type ConnectionOptions } from './connection';
+import { Memory } from './memory';
 import { VirtualHost } from './virtual-host';
 
 /**
@@ -14,6 +15,8 @@ export interface BrokerOptions {
   port?: number;
   /** Passwords by user name. Default guest/guest. */
   users?: Record<string, string>;
+  /** Default `/`. There are no permissions: every user may use each. */
+  virtualHosts?: readonly string[];
   /** Proposed to clients, which may lower it or turn it off with 0. Default 60. */
   heartbeatSeconds?: number;
   /** Default 128 KiB, as RabbitMQ's. */
@@ -22,15 +25,43 @@ export interface BrokerOptions {
   maxChannels?: number;
   /** Default 128 MiB. */
   maxMessageBytes?: number;
+  /**
+   * What messages may take before publishers are blocked. Default 512 MiB: several messages of the largest size, and
+   * far from what makes a laptop or the process around the broker suffer.
+   */
+  memoryHighWaterBytes?: number;
+}
+
+/** An open connection as a test sees it, which can make it fail. */
+export interface BrokerConnection {
+  /** The client's own `connection_name`, or else its `host:port`. */
+  readonly name: string;
+  readonly virtualHost: { readonly name: string };
+  /** Tells the client to go, by a connection.close 320 with this reason. */
+  close(reason?: string): void;
+  /**
+   * As when the network is cut: the broker forgets the connection at once, and its client hears nothing of that or
+   * of anything more, neither FIN nor RST. The socket stays until the client or the broker closes.
+   */
+  drop(): void;
+  /** The broker reads nothing more from this client, and goes on sending to it. */
+  pauseReads(): void;
+  resumeReads(): void;
 }
 
 export interface Broker {
   readonly host: string;
   readonly port: number;
-  /** With the credentials of the first user. */
+  /** With the credentials of the first user, and the first virtual host. */
   readonly url: string;
+  /** Those that are open now. */
+  readonly connections: readonly BrokerConnection[];
+  /** What messages take, as counted against the high water mark. */
+  readonly heldBytes: number;
   /** Every client gets a connection.close 320 with this reason. */
   closeAllConnections(reason?: string): void;
+  /** Blocks publishers as if memory were short, until it is set off. */
+  setMemoryAlarm(on: boolean): void;
   /** Stops listening and ends every connection and timer. */
   close(): Promise<void>;
 }
@@ -41,7 +72,9 @@ const CLOSE_GRACE_MS = 200;
 /** @throws (rejects) with `code` EADDRINUSE when the port is taken */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { host = '127.0.0.1', port = 5672, users = { guest: 'guest' } } = options;
-  const virtualHost = new VirtualHost('/');
+  const { virtualHosts = ['/'], memoryHighWaterBytes = 512 * 1024 * 1024 } = options;
+  const memory = new Memory(memoryHighWaterBytes);
+  const hosts = new Map(virtualHosts.map((name) => [name, new VirtualHost(name, memory)]));
   const connections = new Set<Connection>();
   const connectionOptions: ConnectionOptions = {
     users,
@@ -49,10 +82,12 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     maxFrameBytes: options.maxFrameBytes ?? 128 * 1024,
     maxChannels: options.maxChannels ?? 2047,
     maxMessageBytes: options.maxMessageBytes ?? 128 * 1024 * 1024,
-    findVirtualHost: (name) => (name === virtualHost.name ? virtualHost : undefined),
+    memory,
+    findVirtualHost: (name) => hosts.get(name),
   };
 
-  const server = createServer((socket) => {
+  // Half open, because the end of a client's stream is answered as RabbitMQ does: by a reset.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = new Connection(socket, connectionOptions);
     connections.add(connection);
     socket.on('close', () => connections.delete(connection));
@@ -68,24 +103,33 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   server.on('error', () => undefined);
 
   const boundPort = (server.address() as AddressInfo).port;
-  const closeAllConnections = (reason = 'closed by the operator') => {
-    for (const connection of connections) connection.force(reason);
+  const closeAllConnections = (reason?: string) => {
+    for (const connection of connections) connection.close(reason);
   };
   const [user = 'guest', password = ''] = Object.entries(users)[0] ?? [];
+  const [virtualHost = '/'] = virtualHosts;
+  const path = virtualHost === '/' ? '' : `/${encodeURIComponent(virtualHost)}`;
   return {
     host,
     port: boundPort,
-    url: `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${boundPort}`,
+    url: `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${boundPort}${path}`,
+    get connections() {
+      return [...connections].filter((connection) => connection.isOpen);
+    },
+    get heldBytes() {
+      return memory.heldBytes;
+    },
     closeAllConnections,
+    setMemoryAlarm: (on) => memory.force(on),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       closeAllConnections("broker forced connection closure with reason 'shutdown'");
       const impatience = setTimeout(() => {
-        for (const connection of connections) connection.destroy();
+        for (const connection of connections) connection.hangUp();
       }, CLOSE_GRACE_MS);
       await closed;
       clearTimeout(impatience);
-      virtualHost.close();
+      for (const each of hosts.values()) each.close();
     },
   };
 }

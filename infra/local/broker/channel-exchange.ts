@@ -56,7 +56,7 @@ export const exchangeMethods: Handlers = {
     const source = virtualHost.findExchange(entityName(args.source));
     const destination = virtualHost.findExchange(entityName(args.destination));
     if (source !== undefined && destination !== undefined) {
-      virtualHost.unbind(source, destination, args.routingKey, args.arguments);
+      virtualHost.unbind(source, destination, args.routingKey, args.arguments, channel.connection);
     }
     if (!args.nowait) channel.reply('exchange.unbind-ok', {});
   },

@@ -1,12 +1,11 @@
 import type { Channel, Handlers } from './channel';
 import { carryOut, type Settlement } from './channel-basic';
-import { entityName } from './channel-exchange';
-import { REPLY_TO } from './channel-queue';
-import { encodeMethod } from './codec';
+import { encodeMethod, type Properties } from './codec';
 import type { Content } from './content';
 import { accessRefused, notImplemented, preconditionFailed } from './errors';
-import type { Exchange } from './exchange';
 import { createMessage, type Message, receiveMessage } from './message';
+import type { Queue } from './queue';
+import { checkReplyAddress, REPLY_TO } from './reply-address';
 import type { Outcome } from './virtual-host';
 
 /** basic.publish, and the modes that make publishing safe: publisher confirms and transactions. */
@@ -18,9 +17,10 @@ export interface Transaction {
 }
 
 interface Publish {
-  readonly exchange: Exchange;
   readonly message: Message;
   readonly mandatory: boolean;
+  /** By name where it waits for a commit: until then a queue may go, or another come in its place. */
+  readonly queues: readonly string[];
 }
 
 export const publishMethods: Handlers = {
@@ -38,13 +38,21 @@ export const publishMethods: Handlers = {
 
   'tx.commit'(channel) {
     const { publishes, settlements } = endTransaction(channel);
-    for (const publishing of publishes) route(channel, publishing);
-    carryOut(channel, settlements);
-    channel.reply('tx.commit-ok', {});
+    let isComplete = true;
+    for (const { queues, message, mandatory } of publishes) {
+      const there = queues.flatMap((name) => channel.virtualHost.findQueue(name) ?? []);
+      if (enqueue(channel, there, message, mandatory) === 'rejected') isComplete = false;
+      channel.virtualHost.memory.release(message);
+    }
+    // Before the messages that the settlements make room for.
+    if (isComplete) channel.reply('tx.commit-ok', {});
+    for (const run of runs(settlements)) carryOut(channel, run);
+    if (!isComplete) throw preconditionFailed('partial tx completion');
   },
 
   'tx.rollback'(channel) {
-    const { settlements } = endTransaction(channel);
+    const { publishes, settlements } = endTransaction(channel);
+    for (const { message } of publishes) channel.virtualHost.memory.release(message);
     // They are the client's again, to settle once more: back in the order of their tags.
     const held = settlements.map(({ tag, held }) => [tag, held] as const);
     channel.unsettled = new Map([...channel.unsettled, ...held].sort(([a], [b]) => a - b));
@@ -52,28 +60,33 @@ export const publishMethods: Handlers = {
   },
 };
 
-export function publish(channel: Channel, { args, header, size, body }: Content): void {
+export function publish(channel: Channel, { args, properties, size, body }: Content): void {
   const { virtualHost, connection } = channel;
   if (args.immediate) throw notImplemented('immediate=true');
   if (size > connection.maxMessageBytes) {
     throw preconditionFailed(`message size ${size} is larger than configured max size ${connection.maxMessageBytes}`);
   }
-  const exchange = virtualHost.exchange(entityName(args.exchange));
+  const exchange = virtualHost.exchange(args.exchange);
   if (exchange.options.internal) {
     throw accessRefused(`cannot publish to internal exchange '${exchange.name}' in vhost '${virtualHost.name}'`);
   }
-  const received = receiveMessage(exchange.name, args.routingKey, header, body, connection.userId);
-  const publishing = { exchange, message: addressed(channel, received), mandatory: args.mandatory };
+  const replyTo = replyAddress(channel, properties.decoded);
+  const received = receiveMessage(exchange.name, args.routingKey, properties, body, connection.userId);
+  const message = replyTo === undefined ? received : addressed(received, replyTo);
+  if (exchange.name === '') message.routingKeys.forEach(checkReplyAddress);
+  const queues = virtualHost.route(exchange, message);
   if (channel.mode === 'tx') {
-    channel.transaction.publishes.push(publishing);
+    const names = [...queues].map((queue) => queue.name);
+    virtualHost.memory.hold(message);
+    channel.transaction.publishes.push({ queues: names, message, mandatory: args.mandatory });
     return;
   }
-  const outcome = route(channel, publishing);
+  const outcome = enqueue(channel, queues, message, args.mandatory);
   if (channel.mode === 'confirm') channel.confirm(outcome === 'rejected' ? 'basic.nack' : 'basic.ack');
 }
 
-function route(channel: Channel, { exchange, message, mandatory }: Publish): Outcome {
-  const outcome = channel.virtualHost.publish(exchange, message);
+function enqueue(channel: Channel, queues: Iterable<Queue>, message: Message, mandatory: boolean): Outcome {
+  const outcome = channel.virtualHost.publish(queues, message);
   // Before the acknowledgement, so that the publisher knows by then.
   if (outcome === 'unroutable' && mandatory) {
     const method = encodeMethod('basic.return', {
@@ -87,12 +100,26 @@ function route(channel: Channel, { exchange, message, mandatory }: Publish): Out
   return outcome;
 }
 
-/** A request that asks for direct replies carries the address of this channel's reply consumer. */
-function addressed(channel: Channel, message: Message): Message {
-  if (message.properties.replyTo !== REPLY_TO) return message;
-  const replyTo = channel.replyConsumer?.address;
-  if (replyTo === undefined) throw preconditionFailed('fast reply consumer does not exist');
+/** That of this channel's reply consumer, for a request that asks for direct replies. */
+function replyAddress(channel: Channel, { replyTo }: Properties): string | undefined {
+  if (replyTo !== REPLY_TO) return undefined;
+  if (channel.replyConsumer === undefined) throw preconditionFailed('fast reply consumer does not exist');
+  return channel.replyConsumer.address;
+}
+
+function addressed(message: Message, replyTo: string): Message {
   return createMessage(message.exchange, message.routingKeys, { ...message.properties, replyTo }, message.body);
+}
+
+/** What a commit settles at once: neighbours of one verdict, in the order of their tags. */
+function runs(settlements: readonly Settlement[]): Settlement[][] {
+  const all: Settlement[][] = [];
+  for (const settlement of settlements) {
+    const run = all.at(-1);
+    if (run?.[0]?.verdict === settlement.verdict) run.push(settlement);
+    else all.push([settlement]);
+  }
+  return all.map((run) => run.sort((a, b) => a.tag - b.tag));
 }
 
 function endTransaction(channel: Channel): Transaction {

@@ -1,21 +1,20 @@
 import type { Channel, Handlers } from './channel';
 import { entityName, refuseDefault, refuseReserved } from './channel-exchange';
-import { AmqpError, notFound, preconditionFailed, resourceLocked } from './errors';
+import { AmqpError, notFound, notImplemented, preconditionFailed, resourceLocked } from './errors';
 import type { Arguments } from './methods';
 import type { Queue } from './queue';
-import { checkQueueArguments, checkSameFlag, checkSameQueueArguments } from './queue-arguments';
+import { checkQueueArguments, checkSameFlag, checkSameQueueArguments, queueType } from './queue-arguments';
+import { checkReplyAddress, isReplyAddress, REPLY_TO } from './reply-address';
 import { generatedName } from './virtual-host';
 
 /** The queue.* methods. */
-
-/** Stands for the client's own reply consumer; with a suffix it is the address of one. No queue lies behind either. */
-export const REPLY_TO = 'amq.rabbitmq.reply-to';
 
 export const queueMethods: Handlers = {
   'queue.declare'(channel, args) {
     const { virtualHost, connection } = channel;
     const name = entityName(args.queue);
-    if (name === REPLY_TO || name.startsWith(`${REPLY_TO}.`)) {
+    if (name === REPLY_TO || isReplyAddress(name)) {
+      checkReplyAddress(name);
       if (name !== REPLY_TO && !virtualHost.replyConsumers.has(name)) {
         throw notFound('queue', name, virtualHost.name);
       }
@@ -43,8 +42,7 @@ export const queueMethods: Handlers = {
     const exchange = virtualHost.findExchange(entityName(args.exchange));
     const queue = virtualHost.findQueue(queueName);
     if (exchange !== undefined && queue !== undefined) {
-      virtualHost.checkAccess(queue, connection);
-      virtualHost.unbind(exchange, queue, routingKey, args.arguments);
+      virtualHost.unbind(exchange, queue, routingKey, args.arguments, connection);
     }
     channel.reply('queue.unbind-ok', {});
   },
@@ -61,18 +59,28 @@ export const queueMethods: Handlers = {
     if (found !== undefined) {
       virtualHost.checkAccess(found, connection);
       const subject = `queue '${found.name}' in vhost '${virtualHost.name}'`;
+      refuseConditions(subject, found, { 'if-unused': ifUnused, 'if-empty': ifEmpty });
       messageCount = found.messageCount;
       if (ifUnused && found.consumers.size > 0) throw preconditionFailed(`${subject} in use`);
       if (ifEmpty && messageCount > 0) throw preconditionFailed(`${subject} not empty`);
-      virtualHost.removeQueue(found);
     }
+    // Before the consumers hear of it.
     if (!nowait) channel.reply('queue.delete-ok', { messageCount });
+    if (found !== undefined) virtualHost.removeQueue(found);
   },
 };
 
-/** The queue a method names; the empty name is the one that the channel declared last. */
+function refuseConditions(subject: string, { type }: Queue, conditions: Record<string, boolean>): void {
+  const [condition] = Object.keys(conditions).filter((name) => conditions[name]);
+  if (condition === undefined || type.conditionalDelete) return;
+  throw notImplemented(
+    `cannot delete ${subject}. queue.delete operations with ${condition} flag set are not supported by ${type.name} queues`,
+  );
+}
+
+/** The queue a method names; the empty name is the one that the channel declared last. Line ends are part of the name here. */
 export function queueNamed(channel: Channel, name: string): Queue {
-  return channel.virtualHost.queue(expanded(channel, name), channel.connection);
+  return channel.virtualHost.queue(lastIfEmpty(channel, name), channel.connection);
 }
 
 function declare(channel: Channel, name: string, args: Arguments<'queue.declare'>): Queue {
@@ -90,14 +98,29 @@ function declare(channel: Channel, name: string, args: Arguments<'queue.declare'
     checkSameQueueArguments(args.arguments, found.options.arguments, name, virtualHost.name);
     return found;
   }
+  const type = queueType(args.arguments);
+  if (name === '' && !type.temporary) {
+    throw preconditionFailed(`Cannot declare a server-named queue for type ${type.module}`);
+  }
   const created = name === '' ? generatedName('amq.gen') : name;
   checkQueueArguments(args.arguments, created, virtualHost.name);
+  checkDuration(args, created, virtualHost.name);
   return virtualHost.createQueue(created, {
     durable,
     autoDelete: args.autoDelete,
     arguments: args.arguments,
     owner: args.exclusive ? connection : undefined,
   });
+}
+
+/** Queues of some types are there to stay. */
+function checkDuration(args: Arguments<'queue.declare'>, name: string, vhost: string): void {
+  if (queueType(args.arguments).temporary) return;
+  const refused = (property: string) =>
+    preconditionFailed(`invalid property '${property}' for queue '${name}' in vhost '${vhost}'`);
+  if (args.autoDelete) throw refused('auto-delete');
+  if (args.exclusive) throw refused('exclusive-owner');
+  if (!args.durable) throw refused('non-durable');
 }
 
 function declared(
@@ -121,7 +144,11 @@ function bound(
 }
 
 function expanded(channel: Channel, name: string): string {
-  if (name !== '') return entityName(name);
+  return lastIfEmpty(channel, entityName(name));
+}
+
+function lastIfEmpty(channel: Channel, name: string): string {
+  if (name !== '') return name;
   if (channel.lastQueue === undefined) throw new AmqpError(404, 'no previously declared queue');
   return channel.lastQueue;
 }

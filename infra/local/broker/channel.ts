@@ -4,8 +4,9 @@ import { publish, publishMethods, type Transaction } from './channel-publish';
 import { queueMethods } from './channel-queue';
 import { decodeMethod, encodeMethod, methodId } from './codec';
 import type { QueueConsumer } from './consumers';
-import { IncomingContent } from './content';
-import { AmqpError, causedBy, channelError, commandInvalid, notImplemented, unexpectedFrame } from './errors';
+import { ContentReader } from './content';
+import type { DeliveryMethod } from './delivery-method';
+import { AmqpError, causedBy, channelError, commandInvalid, notImplemented } from './errors';
 import { contentFrames, FRAME_METHOD, type Frame, frame } from './framing';
 import type { Message } from './message';
 import type { Arguments, Method, MethodName } from './methods';
@@ -29,6 +30,8 @@ export interface ChannelConnection {
   send(bytes: Buffer): void;
   /** False while the client reads slower than it is sent to. */
   canDeliver(): boolean;
+  /** False once so much waits for the client that even answers to its methods do. */
+  canReply(): boolean;
   /** Calls `flushConfirms` once all that was read is handled, so that many publishes get one acknowledgement. */
   flushLater(channel: Channel): void;
   channelEnded(number: number): void;
@@ -41,6 +44,7 @@ export type Handlers = {
 export interface ChannelConsumer extends QueueConsumer {
   readonly queue: Queue;
   readonly noAck: boolean;
+  readonly method: DeliveryMethod;
   unsettled: number;
 }
 
@@ -88,17 +92,20 @@ export class Channel implements ReplyConsumer {
   prefetchPerChannel = 0;
   /** Unsettled messages of consumers: those of basic.get do not count against the channel's prefetch. */
   unsettledByConsumers = 0;
-  replyConsumer: { readonly tag: string; readonly address: string } | undefined;
+  replyConsumer: { readonly tag: string; readonly address: string; readonly method: DeliveryMethod } | undefined;
   /** `closing`: the client was told of an error and has not answered yet; until then its methods are ignored. */
   private state: 'open' | 'closing' | 'ended' = 'open';
+  private turn = 0;
   private nextDeliveryTag = 1;
   private nextConfirm = 1;
   private confirms: { kind: 'basic.ack' | 'basic.nack'; from: number; to: number } | undefined;
-  private incoming: IncomingContent | undefined;
+  private readonly content: ContentReader;
+  private lastPublish: { readonly payload: Buffer; readonly method: Method } | undefined;
 
   constructor(number: number, connection: ChannelConnection) {
     this.number = number;
     this.connection = connection;
+    this.content = new ContentReader(connection.maxMessageBytes, connection.virtualHost.memory);
     this.reply('channel.open-ok', { channelId: Buffer.alloc(0) });
   }
 
@@ -109,13 +116,21 @@ export class Channel implements ReplyConsumer {
   /** @throws AmqpError of connection scope; those of channel scope close the channel and stay here. */
   handle(received: Frame): void {
     if (this.state === 'closing') this.handleWhileClosing(received);
-    else if (received.type !== FRAME_METHOD || this.incoming !== undefined) this.handleContent(received);
-    else this.handleMethod(decodeMethod(received.payload));
+    else if (received.type !== FRAME_METHOD || this.content.reading) this.handleContent(received);
+    else this.handleMethod(this.decode(received.payload));
+  }
+
+  /** Messages come in runs to the same place: the same bytes, which then are decoded once. */
+  private decode(payload: Buffer): Method {
+    if (this.lastPublish?.payload.equals(payload)) return this.lastPublish.method;
+    const method = decodeMethod(payload);
+    if (method.name === 'basic.publish') this.lastPublish = { payload: Buffer.from(payload), method };
+    return method;
   }
 
   private handleMethod({ name, args }: Method): void {
     if (name === 'basic.publish') {
-      this.incoming = new IncomingContent(args, this.connection.maxMessageBytes);
+      this.content.start(args);
       return;
     }
     const handler = HANDLERS[name] as ((channel: Channel, args: unknown) => void) | undefined;
@@ -132,7 +147,7 @@ export class Channel implements ReplyConsumer {
 
   sendContent(method: Buffer, message: Message): void {
     const { maxFrameBytes } = this.connection;
-    this.connection.send(contentFrames(this.number, method, message.header, message.body, maxFrameBytes));
+    this.connection.send(contentFrames(this.number, method, message.encodedProperties, message.body, maxFrameBytes));
   }
 
   /** Whether the channel's prefetch has room for one more message. */
@@ -143,18 +158,24 @@ export class Channel implements ReplyConsumer {
   deliver(consumer: ChannelConsumer, entry: Entry): void {
     const { queue } = consumer;
     const deliveryTag = this.hold(consumer.noAck, { entry, queue, consumer });
-    this.sendDelivery(consumer.tag, deliveryTag, entry.redelivered, entry.message);
+    const message = queue.type.delivered(entry, 'consume');
+    this.sendContent(consumer.method.encode(deliveryTag, entry.returns > 0, message), message);
   }
 
   deliverReply(message: Message): void {
-    if (this.replyConsumer === undefined) return;
-    this.sendDelivery(this.replyConsumer.tag, this.nextDeliveryTag++, false, message);
+    // Nobody is promised a direct reply, and no queue holds it back: who does not read what came before gets no more.
+    if (this.replyConsumer === undefined || !this.connection.canReply()) return;
+    // As in RabbitMQ it has the tag of the next delivery and does not use it up.
+    this.sendContent(this.replyConsumer.method.encode(this.nextDeliveryTag, false, message), message);
   }
 
   /** The tag under which the client settles the message, which with `noAck` it has already. */
   hold(noAck: boolean, held: Unsettled): number {
     const tag = this.nextDeliveryTag++;
-    if (noAck) return tag;
+    if (noAck) {
+      held.queue.forget([held.entry]);
+      return tag;
+    }
     this.unsettled.set(tag, held);
     if (held.consumer !== undefined) {
       held.consumer.unsettled += 1;
@@ -165,8 +186,10 @@ export class Channel implements ReplyConsumer {
 
   /** Gives every consumer's queue a chance, after something made room. */
   dispatch(): void {
-    const queues = new Set([...this.consumers.values()].map((consumer) => consumer.queue));
-    for (const queue of queues) queue.dispatch();
+    const queues = [...new Set([...this.consumers.values()].map((consumer) => consumer.queue))];
+    // By turns: where they share the channel's prefetch, the first may take all the room.
+    this.turn = (this.turn + 1) % Math.max(queues.length, 1);
+    for (const queue of [...queues.slice(this.turn), ...queues.slice(0, this.turn)]) queue.dispatch();
   }
 
   /** Confirms the next publish; they are numbered from the select. */
@@ -185,8 +208,12 @@ export class Channel implements ReplyConsumer {
     if (this.confirms === undefined) return;
     const { kind, from, to } = this.confirms;
     this.confirms = undefined;
-    const args = { deliveryTag: BigInt(to), multiple: to > from };
-    const method = kind === 'basic.ack' ? encodeMethod(kind, args) : encodeMethod(kind, { ...args, requeue: false });
+    const deliveryTag = BigInt(to);
+    // A refusal is RabbitMQ's down to the bits that mean nothing: all up to its tag is confirmed anyway, and a publisher requeues nothing.
+    const method =
+      kind === 'basic.ack'
+        ? encodeMethod(kind, { deliveryTag, multiple: to > from })
+        : encodeMethod(kind, { deliveryTag, multiple: true, requeue: true });
     this.connection.send(frame(FRAME_METHOD, this.number, method));
   }
 
@@ -211,6 +238,8 @@ export class Channel implements ReplyConsumer {
     for (const consumer of this.consumers.values()) of(consumer.queue).consumers.push(consumer);
     for (const { queue, entry } of this.unsettled.values()) of(queue).entries.push(entry);
     for (const { held } of this.transaction.settlements) of(held.queue).entries.push(held.entry);
+    for (const { message } of this.transaction.publishes) this.virtualHost.memory.release(message);
+    this.content.abandon();
     this.consumers.clear();
     this.unsettled.clear();
     for (const [queue, { consumers, entries }] of leaving) queue.release(consumers, entries);
@@ -226,7 +255,6 @@ export class Channel implements ReplyConsumer {
       this.flushConfirms();
       this.giveBack();
       this.state = 'closing';
-      this.incoming = undefined;
       const { code: replyCode, replyText } = error;
       this.reply('channel.close', { replyCode, replyText, ...methodId(name) });
     }
@@ -241,24 +269,8 @@ export class Channel implements ReplyConsumer {
   }
 
   private handleContent(received: Frame): void {
-    if (this.incoming === undefined) {
-      throw unexpectedFrame('expected method frame, got non method frame instead');
-    }
-    const content = this.incoming.take(received);
+    const content = this.content.take(received);
     if (content === undefined) return;
-    this.incoming = undefined;
     this.run('basic.publish', () => publish(this, content));
-  }
-
-  private sendDelivery(consumerTag: string, deliveryTag: number, redelivered: boolean, message: Message): void {
-    const { exchange, routingKeys } = message;
-    const args = {
-      consumerTag,
-      deliveryTag: BigInt(deliveryTag),
-      redelivered,
-      exchange,
-      routingKey: routingKeys[0],
-    };
-    this.sendContent(encodeMethod('basic.deliver', args), message);
   }
 }

@@ -1,11 +1,10 @@
-/** Methods and content properties to bytes and back, driven by the tables in methods.ts and PROPERTIES. */
-
 import {
   createSink,
   Malformed,
   readLong,
   readLonglong,
   readLongstr,
+  readName,
   readOctet,
   readShort,
   readShortstr,
@@ -19,9 +18,11 @@ import {
   writeShortstr,
   written,
 } from './bytes';
-import { AmqpError, causedBy, droppedByReader, erlangBinary, frameError } from './errors';
-import { readTable, type Table, writeTable } from './fields';
+import { AmqpError, causedBy, droppedByReader, frameError } from './errors';
+import { MalformedTable, readTable, type Table, writeTable } from './fields';
 import { type Arguments, type FieldKinds, METHODS, type Method, type MethodName } from './methods';
+
+/** Methods and content properties to bytes and back, driven by the tables METHODS, PROPERTIES and KINDS. */
 
 export interface Properties {
   contentType?: string;
@@ -40,42 +41,61 @@ export interface Properties {
   clusterId?: string;
 }
 
-// In the order of their flags, from the highest bit down.
-const PROPERTIES: readonly (readonly [keyof Properties, keyof FieldKinds])[] = [
-  ['contentType', 'shortstr'],
-  ['contentEncoding', 'shortstr'],
-  ['headers', 'table'],
-  ['deliveryMode', 'octet'],
-  ['priority', 'octet'],
-  ['correlationId', 'shortstr'],
-  ['replyTo', 'shortstr'],
-  ['expiration', 'shortstr'],
-  ['messageId', 'shortstr'],
-  ['timestamp', 'longlong'],
-  ['type', 'shortstr'],
-  ['userId', 'shortstr'],
-  ['appId', 'shortstr'],
-  ['clusterId', 'shortstr'],
-];
+/** How a kind of field stands on the wire. */
+interface Kind<V> {
+  read(source: Source): V;
+  write(sink: Sink, value: V): void;
+}
 
-interface Layout {
+/** Bits have no place of their own: up to eight in a row share an octet. */
+const KINDS: { readonly [K in Exclude<keyof FieldKinds, 'bit'>]: Kind<FieldKinds[K]> } = {
+  octet: { read: readOctet, write: writeOctet },
+  short: { read: readShort, write: writeShort },
+  long: { read: readLong, write: writeLong },
+  longlong: { read: readLonglong, write: writeLonglong },
+  shortstr: { read: readName, write: writeShortstr },
+  longstr: { read: readLongstr, write: writeLongstr },
+  table: { read: readTable, write: writeTable },
+};
+
+// RabbitMQ does not ask whether properties are text.
+const TEXT = { read: readShortstr, write: writeShortstr };
+
+// In the order of their flags, from the highest bit down.
+const PROPERTIES = [
+  property('contentType', TEXT),
+  property('contentEncoding', TEXT),
+  property('headers', KINDS.table),
+  property('deliveryMode', KINDS.octet),
+  property('priority', KINDS.octet),
+  property('correlationId', TEXT),
+  property('replyTo', TEXT),
+  property('expiration', TEXT),
+  property('messageId', TEXT),
+  property('timestamp', KINDS.longlong),
+  property('type', TEXT),
+  property('userId', TEXT),
+  property('appId', TEXT),
+  property('clusterId', TEXT),
+];
+const FIRST_FLAG = 0x8000;
+
+interface MethodCodec {
   readonly name: MethodName;
   readonly classId: number;
   readonly methodId: number;
-  readonly fields: readonly (readonly [string, keyof FieldKinds])[];
+  readonly readArguments: (source: Source) => unknown;
+  readonly writeArguments: (sink: Sink, args: unknown) => void;
 }
 
-const LAYOUTS = new Map<MethodName, Layout>();
-const LAYOUTS_BY_ID = new Map<number, Layout>();
-for (const [name, { id, fields }] of Object.entries(METHODS)) {
-  const layout: Layout = {
-    name: name as MethodName,
-    classId: id[0],
-    methodId: id[1],
-    fields: Object.entries(fields),
-  };
-  LAYOUTS.set(layout.name, layout);
-  LAYOUTS_BY_ID.set(id[0] * 0x10000 + id[1], layout);
+const BY_NAME = new Map<MethodName, MethodCodec>();
+const BY_ID = new Map<number, MethodCodec>();
+for (const [method, { id, fields }] of Object.entries(METHODS)) {
+  const name = method as MethodName;
+  const [classId, methodId] = id;
+  const codec = { name, classId, methodId, ...compiled(fields) };
+  BY_NAME.set(name, codec);
+  BY_ID.set(classId * 0x10000 + methodId, codec);
 }
 
 const scratch = createSink(64 * 1024);
@@ -87,59 +107,29 @@ const scratch = createSink(64 * 1024);
 export function decodeMethod(payload: Buffer): Method {
   const classId = payload.readUInt16BE(0);
   const methodId = payload.readUInt16BE(2);
-  const layout = LAYOUTS_BY_ID.get(classId * 0x10000 + methodId);
-  if (layout === undefined) throw droppedByReader(`unknown method ${classId}.${methodId}`);
+  const codec = BY_ID.get(classId * 0x10000 + methodId);
+  if (codec === undefined) throw droppedByReader(`unknown method ${classId}.${methodId}`);
   const source: Source = { bytes: payload, at: 4 };
-  const args: Record<string, unknown> = {};
+  let args: unknown;
   try {
-    let bits = 0;
-    let nextBit = 8;
-    for (const [field, kind] of layout.fields) {
-      if (kind === 'bit') {
-        if (nextBit === 8) {
-          bits = readOctet(source);
-          nextBit = 0;
-        }
-        args[field] = (bits & (1 << nextBit)) !== 0;
-        nextBit += 1;
-      } else {
-        nextBit = 8;
-        args[field] = readKind(source, kind);
-      }
-    }
+    args = codec.readArguments(source);
   } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    if (error.message.startsWith('unknown field type')) throw droppedByReader(error.message);
-    throw cannotDecode(layout, payload);
+    if (error instanceof MalformedTable) throw droppedByReader(error.message);
+    if (error instanceof Malformed) throw cannotDecode(codec.name, payload);
+    throw error;
   }
-  if (source.at !== payload.length) throw cannotDecode(layout, payload);
-  return { name: layout.name, args } as unknown as Method;
+  if (source.at !== payload.length) throw cannotDecode(codec.name, payload);
+  return { name: codec.name, args } as Method;
 }
 
+/** The payload of a method frame. @throws RangeError for a short string above 255 bytes */
 export function encodeMethod<N extends MethodName>(name: N, args: Arguments<N>): Buffer {
-  const layout = LAYOUTS.get(name) as Layout;
-  const values = args as Record<string, unknown>;
-  const sink = scratch;
-  sink.at = 0;
-  writeShort(sink, layout.classId);
-  writeShort(sink, layout.methodId);
-  let nextBit = 8;
-  for (const [field, kind] of layout.fields) {
-    if (kind === 'bit') {
-      if (nextBit === 8) {
-        writeOctet(sink, 0);
-        nextBit = 0;
-      }
-      if (values[field]) {
-        sink.bytes[sink.at - 1] = (sink.bytes[sink.at - 1] ?? 0) | (1 << nextBit);
-      }
-      nextBit += 1;
-    } else {
-      nextBit = 8;
-      writeKind(sink, kind, values[field]);
-    }
-  }
-  return written(sink);
+  const codec = BY_NAME.get(name) as MethodCodec;
+  scratch.at = 0;
+  writeShort(scratch, codec.classId);
+  writeShort(scratch, codec.methodId);
+  codec.writeArguments(scratch, args);
+  return written(scratch);
 }
 
 /** Class and method number, for the error that a method caused. */
@@ -154,16 +144,14 @@ export function decodeProperties(bytes: Buffer): Properties {
   const properties: Record<string, unknown> = {};
   try {
     const flags = readShort(source);
-    // The lowest bit says that more flags follow; no class of AMQP 0-9-1 has that many properties, and RabbitMQ skips them.
-    for (let more = flags & 1; more === 1; ) more = source.at < bytes.length ? readShort(source) & 1 : 0;
-    for (const [index, [name, kind]] of PROPERTIES.entries()) {
-      if (flags & (0x8000 >> index)) properties[name] = readKind(source, kind);
+    let flag = FIRST_FLAG;
+    for (const { name, read } of PROPERTIES) {
+      if (flags & flag) properties[name] = read(source);
+      flag >>= 1;
     }
     if (source.at !== bytes.length) throw new Malformed('more bytes than properties');
   } catch (error) {
-    if (error instanceof Malformed || error instanceof AmqpError) {
-      throw new AmqpError(541, '');
-    }
+    if (error instanceof Malformed) throw new AmqpError(541, '');
     throw error;
   }
   return properties;
@@ -171,68 +159,61 @@ export function decodeProperties(bytes: Buffer): Properties {
 
 /** Flags and properties, as they stand in a content header behind the body size. */
 export function encodeProperties(properties: Properties): Buffer {
-  const sink = scratch;
-  sink.at = 0;
-  writeShort(sink, 0);
+  scratch.at = 0;
+  writeShort(scratch, 0);
   let flags = 0;
-  for (const [index, [name, kind]] of PROPERTIES.entries()) {
-    if (properties[name] === undefined) continue;
-    flags |= 0x8000 >> index;
-    writeKind(sink, kind, properties[name]);
+  let flag = FIRST_FLAG;
+  for (const { name, write } of PROPERTIES) {
+    const value = properties[name];
+    if (value !== undefined) {
+      flags |= flag;
+      write(scratch, value);
+    }
+    flag >>= 1;
   }
-  sink.bytes.writeUInt16BE(flags, 0);
-  return written(sink);
+  scratch.bytes.writeUInt16BE(flags, 0);
+  return written(scratch);
 }
 
-function cannotDecode({ name }: Layout, payload: Buffer): AmqpError {
-  return causedBy(name, frameError(`cannot decode ${erlangBinary(payload.subarray(4))}`));
+function property<V>(name: keyof Properties, kind: Kind<V>) {
+  return { name, read: kind.read, write: kind.write as (sink: Sink, value: unknown) => void };
 }
 
-function readKind(source: Source, kind: keyof FieldKinds): unknown {
-  switch (kind) {
-    case 'octet':
-      return readOctet(source);
-    case 'short':
-      return readShort(source);
-    case 'long':
-      return readLong(source);
-    case 'longlong':
-      return readLonglong(source);
-    case 'shortstr':
-      return readShortstr(source);
-    case 'longstr':
-      return Buffer.from(readLongstr(source));
-    case 'table':
-      return readTable(source);
-    case 'bit':
-      throw new TypeError('bits are packed, not read one by one');
+/**
+ * Reads and writes the arguments of one method by straight code made of its row in METHODS. To walk the row each time
+ * takes up to twice as long, and makes objects of no fixed shape.
+ */
+function compiled(
+  fields: Readonly<Record<string, keyof FieldKinds>>,
+): Pick<MethodCodec, 'readArguments' | 'writeArguments'> {
+  const reads: string[] = [];
+  const writes: string[] = [];
+  let bits: string[] = [];
+  const endOctet = () => {
+    if (bits.length > 0) writes.push(`kinds.octet.write(sink, ${bits.join(' | ')});`);
+    bits = [];
+  };
+  for (const [field, kind] of Object.entries(fields)) {
+    if (kind !== 'bit' || bits.length === 8) endOctet();
+    if (kind === 'bit') {
+      const octet = bits.length === 0 ? '(octet = kinds.octet.read(source))' : 'octet';
+      reads.push(`${field}: (${octet} & ${1 << bits.length}) !== 0`);
+      bits.push(`args.${field} << ${bits.length}`);
+    } else {
+      reads.push(`${field}: kinds.${kind}.read(source)`);
+      writes.push(`kinds.${kind}.write(sink, args.${field});`);
+    }
   }
+  endOctet();
+  return new Function(
+    'kinds',
+    `return {
+      readArguments(source) { let octet; return { ${reads.join(', ')} }; },
+      writeArguments(sink, args) { ${writes.join(' ')} },
+    };`,
+  )(KINDS);
 }
 
-function writeKind(sink: Sink, kind: keyof FieldKinds, value: unknown): void {
-  switch (kind) {
-    case 'octet':
-      writeOctet(sink, value as number);
-      break;
-    case 'short':
-      writeShort(sink, value as number);
-      break;
-    case 'long':
-      writeLong(sink, value as number);
-      break;
-    case 'longlong':
-      writeLonglong(sink, value as bigint);
-      break;
-    case 'shortstr':
-      writeShortstr(sink, value as string);
-      break;
-    case 'longstr':
-      writeLongstr(sink, value as Buffer);
-      break;
-    case 'table':
-      writeTable(sink, value as Table);
-      break;
-    case 'bit':
-      throw new TypeError('bits are packed, not written one by one');
-  }
+function cannotDecode(name: MethodName, payload: Buffer): AmqpError {
+  return causedBy(name, frameError(`cannot decode <<${payload.subarray(4).join(',')}>>`));
 }

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import { Channel, type ChannelConnection } from './channel';
 import { decodeMethod, encodeMethod, methodId } from './codec';
-import { AmqpError, causedBy, channelError, erlangBinary, unexpectedFrame } from './errors';
-import { checkKind, FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader, frame } from './framing';
-import { fitsWithin, isAcceptedHeader, logIn, PROTOCOL_HEADER, startArguments } from './handshake';
+import { AmqpError, causedBy, channelError, internalError, unexpectedFrame } from './errors';
+import { checkKind, FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader, frame, shownFrame } from './framing';
+import { type Agreement, Handshake, type HandshakeOptions, isAcceptedHeader, PROTOCOL_HEADER } from './handshake';
 import { startHeartbeat } from './heartbeat';
+import type { Memory } from './memory';
 import type { Arguments, Method, MethodName } from './methods';
 import { Outbox } from './outbox';
 import type { VirtualHost } from './virtual-host';
@@ -14,29 +15,27 @@ import type { VirtualHost } from './virtual-host';
  * sends throws out of here; whatever goes wrong ends this connection and no other.
  */
 
-export interface ConnectionOptions {
-  readonly users: Readonly<Record<string, string>>;
-  readonly heartbeatSeconds: number;
-  readonly maxFrameBytes: number;
-  readonly maxChannels: number;
+export interface ConnectionOptions extends HandshakeOptions {
   readonly maxMessageBytes: number;
-  findVirtualHost(name: string): VirtualHost | undefined;
+  readonly memory: Memory;
 }
 
-type State = 'header' | 'start' | 'tune' | 'open' | 'running' | 'closing' | 'closed';
+/**
+ * `closing`: all is given back, and only the end of the conversation is waited for. `refused`: nothing more is
+ * read, and the socket closes after a while.
+ */
+type State = 'header' | 'handshake' | 'running' | 'closing' | 'refused' | 'closed';
 
-const NO_METHOD = 'expected method frame, got non method frame instead';
 const HANDSHAKE_MS = 10_000;
-// RabbitMQ lets whoever fails the handshake wait before it hangs up.
+// RabbitMQ lets whoever fails the handshake or breaks its frames wait before it hangs up.
 const REFUSAL_MS = 3_000;
 // How long the other side may take to answer a close, or to hang up after ours.
 const CLOSING_MS = 30_000;
 
 export class Connection implements ChannelConnection {
   readonly maxMessageBytes: number;
+  readonly memory: Memory;
   maxFrameBytes: number;
-  userId = '';
-  takesCancel = false;
   private readonly socket: Socket;
   private readonly options: ConnectionOptions;
   private readonly outbox: Outbox;
@@ -44,22 +43,27 @@ export class Connection implements ChannelConnection {
   private readonly channels = new Map<number, Channel>();
   private readonly unconfirmed = new Set<Channel>();
   private state: State = 'header';
-  private host: VirtualHost | undefined;
+  private handshake: Handshake | undefined;
+  private agreement: Agreement | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopHeartbeat = (): void => undefined;
+  private stopWaiting = (): void => undefined;
+  /** By the memory alarm. */
+  private blocked = false;
+  /** By a test. */
+  private paused = false;
   private chunksRead = 0;
-  private maxChannels = 0;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
     this.options = options;
     this.maxFrameBytes = options.maxFrameBytes;
     this.maxMessageBytes = options.maxMessageBytes;
+    this.memory = options.memory;
     this.reader = new FrameReader(options.maxFrameBytes);
     this.outbox = new Outbox(socket, () => {
       for (const channel of this.channels.values()) channel.dispatch();
-      socket.resume();
-      this.handleFrames();
+      this.readOn();
     });
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
@@ -69,13 +73,30 @@ export class Connection implements ChannelConnection {
     });
     // A reset is not news: 'close' follows and cleans up.
     socket.on('error', () => undefined);
+    socket.on('end', () => this.hangUp());
     socket.on('close', () => this.finish());
     this.hangUpAfter(HANDSHAKE_MS);
   }
 
+  get name(): string {
+    return this.agreement?.client.name ?? `${this.socket.remoteAddress}:${this.socket.remotePort}`;
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'running';
+  }
+
+  get takesCancel(): boolean {
+    return this.agreement?.client.takesCancel ?? false;
+  }
+
+  get userId(): string {
+    return this.agreement?.client.user ?? '';
+  }
+
   get virtualHost(): VirtualHost {
-    if (this.host === undefined) throw new Error('a channel before connection.open');
-    return this.host;
+    if (this.agreement === undefined) throw new Error('a channel before connection.open');
+    return this.agreement.virtualHost;
   }
 
   send(bytes: Buffer): void {
@@ -86,6 +107,10 @@ export class Connection implements ChannelConnection {
     return this.state === 'running' && this.outbox.hasRoom();
   }
 
+  canReply(): boolean {
+    return this.state === 'running' && !this.outbox.isFull();
+  }
+
   flushLater(channel: Channel): void {
     this.unconfirmed.add(channel);
   }
@@ -94,26 +119,52 @@ export class Connection implements ChannelConnection {
     this.channels.delete(number);
   }
 
-  /** Tells the client to go. */
-  force(explanation: string): void {
-    if (this.state === 'running') this.fail(new AmqpError(320, explanation));
-    else if (this.state !== 'closing') this.socket.destroy();
+  close(reason = 'closed by the operator'): void {
+    if (this.state === 'running') this.tell(new AmqpError(320, reason));
+    else if (this.state !== 'closing') this.hangUp();
+    // Even of a client that was blocked the answer is waited for.
+    this.readOn();
   }
 
-  /** Ends it without waiting for anybody. */
-  destroy(): void {
-    this.outbox.flush();
-    this.socket.destroy();
+  drop(): void {
+    this.outbox.mute();
+    this.socket.pause();
     this.finish();
   }
 
+  pauseReads(): void {
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  resumeReads(): void {
+    this.paused = false;
+    this.readOn();
+  }
+
+  /** Ends it without waiting for anybody; as RabbitMQ's, the socket is reset. */
+  hangUp(): void {
+    this.outbox.flush();
+    this.finish();
+    // What a client does not read would keep the reset waiting.
+    if (this.socket.writableLength === 0) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  private isReading(): boolean {
+    const ended = this.state === 'refused' || this.state === 'closed';
+    // A client that asks for more than it reads is read on once it has taken its answers.
+    return !ended && !this.blocked && !this.paused && !this.outbox.isFull();
+  }
+
+  private readOn(): void {
+    if (!this.isReading()) return;
+    this.socket.resume();
+    this.handleFrames();
+  }
+
   private handleFrames(): void {
-    for (;;) {
-      if (this.outbox.isFull()) {
-        // A client that asks for more than it reads; what it has sent is read on once it has taken its answers.
-        this.socket.pause();
-        break;
-      }
+    while (this.isReading()) {
       try {
         if (this.state === 'header' && !this.readHeader()) break;
         const next = this.reader.next();
@@ -122,8 +173,8 @@ export class Connection implements ChannelConnection {
       } catch (error) {
         this.fail(error);
       }
-      if (this.state === 'closed') break;
     }
+    if (!this.isReading()) this.socket.pause();
     for (const channel of this.unconfirmed) channel.flushConfirms();
     this.unconfirmed.clear();
   }
@@ -134,11 +185,13 @@ export class Connection implements ChannelConnection {
     if (header === undefined) return false;
     if (!isAcceptedHeader(header)) {
       this.send(PROTOCOL_HEADER);
-      this.hangUp();
+      this.outbox.flush();
+      this.finish();
+      this.socket.destroySoon();
       return false;
     }
-    this.state = 'start';
-    this.reply('connection.start', startArguments());
+    this.state = 'handshake';
+    this.handshake = new Handshake(this.options, (name, args) => this.reply(name, args));
     return true;
   }
 
@@ -148,90 +201,69 @@ export class Connection implements ChannelConnection {
       this.handleWhileClosing(received);
       return;
     }
-    const { type, channel: number, payload } = received;
-    const early = this.state !== 'running' && number !== 0;
-    if (early || (type === FRAME_HEARTBEAT && number !== 0)) {
-      throw unexpectedFrame(`type ${type}, all octets = ${erlangBinary(payload)}`);
+    const { type, channel: number } = received;
+    if (number === 0) {
+      if (type === FRAME_METHOD) this.handleMethod(decodeOwn(received.payload));
+      else if (type !== FRAME_HEARTBEAT) throw misplaced(received);
+      return;
     }
-    if (type === FRAME_HEARTBEAT) return;
+    if (this.state !== 'running' || type === FRAME_HEARTBEAT) throw misplaced(received);
+    // Asked before the frame: the message that raises the alarm is still taken.
+    const { alarm } = this.memory;
     const channel = this.channels.get(number);
     if (channel !== undefined) channel.handle(received);
-    else if (type !== FRAME_METHOD) throw unexpectedFrame(NO_METHOD);
-    else if (number === 0) this.handleMethod(decodeMethod(payload));
-    else this.openChannel(number, decodeMethod(payload));
+    else if (type === FRAME_METHOD) this.openChannel(number, decodeMethod(received.payload));
+    else throw unexpectedFrame('expected method frame, got non method frame instead');
+    if (alarm && type !== FRAME_METHOD) this.block();
+  }
+
+  /** Whoever publishes during an alarm is stopped in the middle of the message, after its header; others are not. */
+  private block(): void {
+    if (this.state !== 'running') return;
+    this.blocked = true;
+    if (this.agreement?.client.takesBlocked) this.reply('connection.blocked', { reason: 'low on memory' });
+    this.stopWaiting = this.memory.whenCleared(() => {
+      this.blocked = false;
+      if (this.agreement?.client.takesBlocked) this.reply('connection.unblocked', {});
+      this.readOn();
+    });
   }
 
   private openChannel(number: number, { name }: Method): void {
-    // A close-ok may cross the end of the channel it answers for.
-    if (name === 'channel.close-ok') return;
     if (name !== 'channel.open') throw causedBy(name, channelError("expected 'channel.open'"));
     // RabbitMQ limits how many are open, not their numbers.
     const { size } = this.channels;
-    if (size >= this.maxChannels) {
-      throw new AmqpError(
-        530,
-        `number of channels opened (${size}) has reached the negotiated channel_max (${this.maxChannels})`,
-      );
+    const max = this.agreement?.limits.channelMax ?? 0;
+    if (size >= max) {
+      throw new AmqpError(530, `number of channels opened (${size}) has reached the negotiated channel_max (${max})`);
     }
     this.channels.set(number, new Channel(number, this));
   }
 
   private handleMethod(method: Method): void {
-    const { state } = this;
-    if (method.name === 'connection.close') this.closedByClient();
-    else if (state === 'start' && method.name === 'connection.start-ok') this.started(method.args);
-    else if (state === 'tune' && method.name === 'connection.tune-ok') this.tuned(method.args);
-    else if (state === 'open' && method.name === 'connection.open') this.opened(method.args);
-    else if (state === 'running' && method.name === 'connection.update-secret') {
-      this.reply('connection.update-secret-ok', {});
-    } else {
-      throw causedBy(method.name, channelError(`unexpected method in connection state ${state}`));
-    }
+    const { name } = method;
+    if (this.state === 'handshake') this.agree(this.handshake?.take(method));
+    else if (name === 'connection.close') this.closedByClient();
+    // As in RabbitMQ, a user with a password needs no new secret, and any is accepted.
+    else if (name === 'connection.update-secret') this.reply('connection.update-secret-ok', {});
+    else throw causedBy(name, channelError('unexpected method in connection state running'));
   }
 
-  private started(args: Arguments<'connection.start-ok'>): void {
-    const { users, maxChannels, maxFrameBytes, heartbeatSeconds } = this.options;
-    const login = logIn(args, users);
-    if ('refusal' in login) {
-      if (login.refusal !== undefined) this.reply('connection.close', login.refusal);
-      this.refuse();
-      return;
-    }
-    this.userId = login.user;
-    this.takesCancel = login.takesCancel;
-    this.state = 'tune';
-    this.reply('connection.tune', {
-      channelMax: maxChannels,
-      frameMax: maxFrameBytes,
-      heartbeat: heartbeatSeconds,
-    });
-  }
-
-  private tuned(args: Arguments<'connection.tune-ok'>): void {
-    if (!fitsWithin(args, this.options)) {
-      this.refuse();
-      return;
-    }
-    this.maxChannels = args.channelMax;
-    this.maxFrameBytes = args.frameMax;
-    this.reader.maxFrameBytes = args.frameMax;
-    this.state = 'open';
-    if (args.heartbeat === 0) return;
-    this.stopHeartbeat = startHeartbeat(args.heartbeat, this.outbox, {
-      chunksRead: () => this.chunksRead,
-      onSilence: () => this.destroy(),
-    });
-  }
-
-  private opened({ virtualHost }: Arguments<'connection.open'>): void {
-    const host = this.options.findVirtualHost(virtualHost);
-    if (host === undefined) {
-      throw causedBy('connection.open', new AmqpError(530, `vhost ${virtualHost} not found`));
-    }
+  private agree(agreement: Agreement | undefined): void {
+    if (agreement === undefined) return;
+    const { frameMax, heartbeat } = agreement.limits;
     clearTimeout(this.timer);
-    this.host = host;
+    this.agreement = agreement;
+    this.maxFrameBytes = frameMax;
+    this.reader.maxFrameBytes = frameMax;
     this.state = 'running';
     this.reply('connection.open-ok', { knownHosts: '' });
+    if (heartbeat === 0) return;
+    this.stopHeartbeat = startHeartbeat(heartbeat, this.outbox, {
+      chunksRead: () => this.chunksRead,
+      isHeard: () => !this.blocked && !this.paused,
+      onSilence: () => this.hangUp(),
+    });
   }
 
   private closedByClient(): void {
@@ -250,28 +282,30 @@ export class Connection implements ChannelConnection {
   }
 
   private fail(error: unknown): void {
-    if (this.state === 'closed') return;
-    const known = error instanceof AmqpError ? error : new AmqpError(541, '');
-    if (known.scope === 'socket' || this.state === 'closing') {
-      // Already told; what comes now is noise, unless nothing more can be read.
-      if (known.scope === 'socket') this.hangUp();
-      return;
-    }
-    if (this.state === 'start' || this.state === 'tune' || this.state === 'header') {
-      this.refuse();
-      return;
-    }
+    const known = error instanceof AmqpError ? error : internalError();
+    if (known.scope === 'socket') this.hangUp();
+    else if (this.state === 'running' || (this.isOpening() && known.code !== 541)) this.tell(known);
+    else if (this.state === 'handshake') this.refuse();
+    // When all is given back already, what goes wrong is noise, unless nothing more can be read.
+    if (known.scope === 'stream') this.refuse();
+  }
+
+  /** From here on a client is told what is wrong; before, it might not understand. */
+  private isOpening(): boolean {
+    return this.state === 'handshake' && this.handshake?.state === 'opening';
+  }
+
+  private tell({ code: replyCode, replyText, method }: AmqpError): void {
     this.state = 'closing';
     this.endChannels();
-    const { code: replyCode, replyText, method } = known;
     const named = method === undefined ? { classId: 0, methodId: 0 } : methodId(method);
     this.reply('connection.close', { replyCode, replyText, ...named });
     this.hangUpAfter(CLOSING_MS);
   }
 
-  /** For clients that fail the handshake: nothing more is read, and the socket closes after a while. */
   private refuse(): void {
-    this.state = 'closing';
+    this.state = 'refused';
+    this.socket.pause();
     this.hangUpAfter(REFUSAL_MS);
   }
 
@@ -279,24 +313,19 @@ export class Connection implements ChannelConnection {
     this.send(frame(FRAME_METHOD, 0, encodeMethod(name, args)));
   }
 
+  /** Gives back all that the connection held. */
   private endChannels(): void {
+    this.stopWaiting();
+    this.blocked = false;
     for (const channel of this.unconfirmed) channel.flushConfirms();
     this.unconfirmed.clear();
     for (const channel of [...this.channels.values()]) channel.end();
-    this.host?.removeQueuesOf(this);
+    this.agreement?.virtualHost.removeQueuesOf(this);
   }
 
   private hangUpAfter(milliseconds: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.socket.destroy(), milliseconds).unref();
-  }
-
-  private hangUp(): void {
-    this.state = 'closed';
-    this.outbox.flush();
-    this.socket.end();
-    this.hangUpAfter(REFUSAL_MS);
-    this.endChannels();
+    this.timer = setTimeout(() => this.hangUp(), milliseconds).unref();
   }
 
   private finish(): void {
@@ -305,4 +334,17 @@ export class Connection implements ChannelConnection {
     this.stopHeartbeat();
     this.endChannels();
   }
+}
+
+/** A method of the connection itself: RabbitMQ's reader stumbles where it cannot read one. */
+function decodeOwn(payload: Buffer): Method {
+  try {
+    return decodeMethod(payload);
+  } catch (error) {
+    throw error instanceof AmqpError && error.scope === 'connection' ? internalError() : error;
+  }
+}
+
+function misplaced(received: Frame): AmqpError {
+  return unexpectedFrame(shownFrame(received));
 }

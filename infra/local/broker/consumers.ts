@@ -18,18 +18,26 @@ export interface QueueConsumer {
 
 interface Level {
   readonly priority: number;
+  /** Whose turn is next comes first. */
   readonly members: QueueConsumer[];
-  turn: number;
+  /** Those whose turn came while they had no room, in that order. */
+  full: QueueConsumer[];
 }
 
 export class ConsumerRing {
   private readonly singleActive: boolean;
+  private readonly activeByPriority: boolean;
   private levels: Level[] = [];
   private readonly arrivals = new Set<QueueConsumer>();
+  private active: QueueConsumer | undefined;
 
-  /** @param singleActive the first that came takes everything until it leaves (`x-single-active-consumer`) */
-  constructor(singleActive: boolean) {
+  /**
+   * @param singleActive the first that came takes everything until it leaves (`x-single-active-consumer`), and after it the first
+   * of the highest priority or the first of all
+   */
+  constructor(singleActive: boolean, activeByPriority: boolean) {
     this.singleActive = singleActive;
+    this.activeByPriority = activeByPriority;
   }
 
   get size(): number {
@@ -42,31 +50,39 @@ export class ConsumerRing {
   }
 
   next(): QueueConsumer | undefined {
-    if (this.singleActive) {
-      const [active] = this.arrivals;
-      return active?.canTake() ? active : undefined;
-    }
-    for (const level of this.levels) {
-      const { members } = level;
-      for (let step = 0; step < members.length; step += 1) {
-        const index = (level.turn + step) % members.length;
-        const consumer = members[index] as QueueConsumer;
-        if (!consumer.canTake()) continue;
-        level.turn = (index + 1) % members.length;
-        return consumer;
+    if (this.singleActive) return this.active?.canTake() ? this.active : undefined;
+    this.rejoin();
+    for (const { members, full } of this.levels) {
+      for (let consumer = members.shift(); consumer !== undefined; consumer = members.shift()) {
+        if (consumer.canTake()) {
+          members.push(consumer);
+          return consumer;
+        }
+        full.push(consumer);
       }
     }
     return undefined;
   }
 
+  /** Consumers that were full and have room again have their turn after all others: so it matters when this is called. */
+  rejoin(): void {
+    for (const level of this.levels) {
+      if (level.full.length === 0) continue;
+      const { members, full } = level;
+      level.full = [];
+      for (const consumer of full) (consumer.canTake() ? members : level.full).push(consumer);
+    }
+  }
+
   add(consumer: QueueConsumer): void {
     this.arrivals.add(consumer);
+    this.active ??= consumer;
     const level = this.levels.find((candidate) => candidate.priority === consumer.priority);
     if (level !== undefined) {
       level.members.push(consumer);
       return;
     }
-    this.levels.push({ priority: consumer.priority, members: [consumer], turn: 0 });
+    this.levels.push({ priority: consumer.priority, members: [consumer], full: [] });
     this.levels.sort((a, b) => b.priority - a.priority);
   }
 
@@ -74,11 +90,10 @@ export class ConsumerRing {
   remove(consumer: QueueConsumer): boolean {
     if (!this.arrivals.delete(consumer)) return false;
     const level = this.levels.find((candidate) => candidate.priority === consumer.priority) as Level;
-    const index = level.members.indexOf(consumer);
-    level.members.splice(index, 1);
-    if (index < level.turn) level.turn -= 1;
-    if (level.members.length === 0) this.levels = this.levels.filter((candidate) => candidate !== level);
-    else level.turn %= level.members.length;
+    const among = level.full.includes(consumer) ? level.full : level.members;
+    among.splice(among.indexOf(consumer), 1);
+    if (level.members.length + level.full.length === 0) this.levels = this.levels.filter((other) => other !== level);
+    if (consumer === this.active) this.active = this.successor();
     return true;
   }
 
@@ -86,6 +101,13 @@ export class ConsumerRing {
     const all = [...this.arrivals];
     this.arrivals.clear();
     this.levels = [];
+    this.active = undefined;
     return all;
+  }
+
+  private successor(): QueueConsumer | undefined {
+    if (this.activeByPriority) return this.levels[0]?.members[0];
+    const [first] = this.arrivals;
+    return first;
   }
 }

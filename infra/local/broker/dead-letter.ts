@@ -64,12 +64,33 @@ function withDeath(message: Message, queue: string, reason: DeathReason, now: Da
       const value = field.value.get(name);
       return value !== undefined && sameValue(value, death.get(name) as FieldValue);
     });
-  const before = known.value.find(same);
+  const records = grouped(known.value);
+  const before = records.find(same);
   const record = before?.type === 'table' ? countedAgain(before.value) : death;
   const sorted = new Map([...record].sort(([a], [b]) => (a < b ? -1 : 1)));
-  const others = known.value.filter((field) => !same(field));
+  const others = records.filter((field) => !same(field));
   headers.set('x-death', { type: 'array', value: [{ type: 'table', value: sorted }, ...others] });
   return headers;
+}
+
+/**
+ * Several records as RabbitMQ reads them: the first of each queue and reason, in reverse; what has no count gets the number
+ * of its like. A single record stays as it is.
+ */
+function grouped(records: readonly FieldValue[]): readonly FieldValue[] {
+  if (records.length < 2) return records;
+  const groups = new Map<string, { record: Table; size: number }>();
+  for (const field of records) {
+    if (field.type !== 'table') continue;
+    const key = JSON.stringify([stringOf(field.value.get('queue')), stringOf(field.value.get('reason'))]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { record: field.value, size: 1 });
+    else group.size += 1;
+  }
+  return [...groups.values()].reverse().map(({ record, size }) => {
+    const count: FieldValue = { type: 'long', value: BigInt(size) };
+    return { type: 'table', value: record.has('count') ? record : new Map([['count', count], ...record]) };
+  });
 }
 
 function countedAgain(death: Table): Map<string, FieldValue> {

@@ -35,14 +35,22 @@ export class Deque<T> {
     return item;
   }
 
-  /** Puts the item before the first one that `isAfter` holds for, looking from the front. */
+  /** Puts the item before the first one that `isAfter` holds for, where it holds for all behind that too. */
   insertBefore(item: T, isAfter: (other: T) => boolean): void {
     this.grow();
     let index = 0;
-    while (index < this.count && !isAfter(this.items[this.slot(index)] as T)) index += 1;
-    // What lies before it moves one to the front: a returned message belongs near there.
-    this.head = (this.head - 1 + this.items.length) % this.items.length;
-    for (let at = 0; at < index; at += 1) this.items[this.slot(at)] = this.items[this.slot(at + 1)];
+    for (let end = this.count; index < end; ) {
+      const middle = (index + end) >>> 1;
+      if (isAfter(this.items[this.slot(middle)] as T)) end = middle;
+      else index = middle + 1;
+    }
+    // Room is made on the shorter side: a returned message mostly belongs near the front.
+    if (index <= this.count / 2) {
+      this.head = this.slot(-1);
+      for (let at = 0; at < index; at += 1) this.items[this.slot(at)] = this.items[this.slot(at + 1)];
+    } else {
+      for (let at = this.count; at > index; at -= 1) this.items[this.slot(at)] = this.items[this.slot(at - 1)];
+    }
     this.items[this.slot(index)] = item;
     this.count += 1;
   }

@@ -5,8 +5,11 @@
 
 import type { MethodName } from './methods';
 
-/** `socket`: RabbitMQ's reader crashes on this input, so the client sees its socket drop without a close method. */
-export type ErrorScope = 'channel' | 'connection' | 'socket';
+/**
+ * `stream`: nothing that follows can be told apart, so the client is told and not listened to any more.
+ * `socket`: RabbitMQ's reader crashes on this input, so the client sees its socket drop without a close method.
+ */
+export type ErrorScope = 'channel' | 'connection' | 'stream' | 'socket';
 
 const NAMES = {
   320: 'CONNECTION_FORCED',
@@ -67,6 +70,8 @@ export const unexpectedFrame = (explanation: string) => new AmqpError(505, expla
 export const channelError = (explanation: string) => new AmqpError(504, explanation);
 export const commandInvalid = (explanation: string) => new AmqpError(503, explanation);
 export const frameError = (explanation: string) => new AmqpError(501, explanation);
+export const internalError = () => new AmqpError(541, '');
+export const brokenStream = (explanation: string) => new AmqpError(501, explanation, 'stream');
 export const droppedByReader = (explanation: string) => new AmqpError(541, explanation, 'socket');
 
 export function causedBy(method: MethodName, error: AmqpError): AmqpError {
@@ -78,6 +83,6 @@ export function causedBy(method: MethodName, error: AmqpError): AmqpError {
 export function erlangBinary(bytes: Buffer): string {
   // What comes after is cut from the reply text anyway.
   const shown = bytes.subarray(0, MAX_TEXT_BYTES);
-  const printable = shown.length > 0 && shown.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return printable ? `<<${JSON.stringify(shown.toString('latin1'))}>>` : `<<${[...shown].join(',')}>>`;
+  const text = shown.toString('latin1');
+  return /^[\x20-\x7e\b\t\n\f\r]+$/.test(text) ? `<<${JSON.stringify(text)}>>` : `<<${[...shown].join(',')}>>`;
 }

@@ -1,22 +1,34 @@
-import { isUtf8 } from 'node:buffer';
 import {
   Malformed,
   readBytes,
+  readDouble,
+  readFloat,
   readLong,
   readLonglong,
   readLongstr,
   readOctet,
+  readPart,
   readShort,
-  reserve,
+  readShortstr,
+  readSignedLong,
+  readSignedLonglong,
+  readSignedOctet,
+  readSignedShort,
+  readUtf8,
   type Sink,
   type Source,
-  take,
+  writeDouble,
+  writeFloat,
   writeLong,
   writeLonglong,
   writeLongstr,
   writeOctet,
   writeShort,
   writeShortstr,
+  writeSignedLong,
+  writeSignedLonglong,
+  writeSignedOctet,
+  writeSignedShort,
 } from './bytes';
 
 /**
@@ -24,51 +36,113 @@ import {
  * leaves with the bytes it came with. Names of types are RabbitMQ's, because its error texts contain them.
  */
 
-export type FieldValue =
+interface FieldTypes {
   /** A Buffer when the bytes are not UTF-8, which AMQP allows. */
-  | { readonly type: 'longstr'; readonly value: string | Buffer }
-  | { readonly type: 'binary'; readonly value: Buffer }
-  | {
-      readonly type: 'byte' | 'unsignedbyte' | 'short' | 'unsignedshort' | 'signedint' | 'unsignedint';
-      readonly value: number;
-    }
-  | { readonly type: 'long' | 'unsignedlong' | 'timestamp'; readonly value: bigint }
-  | { readonly type: 'float' | 'double'; readonly value: number }
-  | { readonly type: 'decimal'; readonly value: { readonly places: number; readonly digits: number } }
-  | { readonly type: 'bool'; readonly value: boolean }
-  | { readonly type: 'void'; readonly value: null }
-  | { readonly type: 'array'; readonly value: readonly FieldValue[] }
-  | { readonly type: 'table'; readonly value: Table };
+  longstr: string | Buffer;
+  binary: Buffer;
+  byte: number;
+  unsignedbyte: number;
+  short: number;
+  unsignedshort: number;
+  signedint: number;
+  unsignedint: number;
+  long: bigint;
+  unsignedlong: bigint;
+  timestamp: bigint;
+  float: number;
+  double: number;
+  decimal: { readonly places: number; readonly digits: number };
+  bool: boolean;
+  void: null;
+  array: readonly FieldValue[];
+  table: Table;
+}
+
+export type FieldType = keyof FieldTypes;
+
+export type FieldValue = { [T in FieldType]: { readonly type: T; readonly value: FieldTypes[T] } }[FieldType];
 
 export type Table = ReadonlyMap<string, FieldValue>;
+
+/** How a type of field stands on the wire: its letter, then its value. */
+interface FieldCodec<V> {
+  readonly tag: string;
+  /** @param depth of the table or array that the field is in */
+  read(source: Source, depth: number): V;
+  write(sink: Sink, value: V): void;
+}
+
+const FIELDS: { readonly [T in FieldType]: FieldCodec<FieldTypes[T]> } = {
+  longstr: { tag: 'S', read: readText, write: writeLongstr },
+  binary: { tag: 'x', read: readLongstr, write: writeLongstr },
+  byte: { tag: 'b', read: readSignedOctet, write: writeSignedOctet },
+  unsignedbyte: { tag: 'B', read: readOctet, write: writeOctet },
+  short: { tag: 's', read: readSignedShort, write: writeSignedShort },
+  unsignedshort: { tag: 'u', read: readShort, write: writeShort },
+  signedint: { tag: 'I', read: readSignedLong, write: writeSignedLong },
+  unsignedint: { tag: 'i', read: readLong, write: writeLong },
+  long: { tag: 'l', read: readSignedLonglong, write: writeSignedLonglong },
+  unsignedlong: { tag: 'L', read: readLonglong, write: writeLonglong },
+  timestamp: { tag: 'T', read: readLonglong, write: writeLonglong },
+  float: { tag: 'f', read: readFloat, write: writeFloat },
+  double: { tag: 'd', read: readDouble, write: writeDouble },
+  decimal: {
+    tag: 'D',
+    read: (source) => ({ places: readOctet(source), digits: readLong(source) }),
+    write(sink, { places, digits }) {
+      writeOctet(sink, places);
+      writeLong(sink, digits);
+    },
+  },
+  bool: {
+    tag: 't',
+    read: (source) => readOctet(source) !== 0,
+    write: (sink, value) => writeOctet(sink, value ? 1 : 0),
+  },
+  void: { tag: 'V', read: () => null, write: () => undefined },
+  array: { tag: 'A', read: (source, depth) => readItems(readPart(source), depth + 1), write: writeArray },
+  table: { tag: 'F', read: (source, depth) => readEntries(readPart(source), depth + 1), write: writeTable },
+};
+
+interface TaggedField extends FieldCodec<unknown> {
+  readonly type: FieldType;
+  readonly octet: number;
+}
+
+const BY_TYPE = new Map<FieldType, TaggedField>();
+const BY_OCTET: TaggedField[] = [];
+for (const [name, codec] of Object.entries(FIELDS)) {
+  const type = name as FieldType;
+  const octet = codec.tag.charCodeAt(0);
+  const field = { ...(codec as FieldCodec<unknown>), type, octet };
+  BY_TYPE.set(type, field);
+  BY_OCTET[octet] = field;
+}
 
 // Far above any real table and far below what overflows the stack: a frame has room for 25,000 levels.
 const MAX_DEPTH = 500;
 
+/** Its length fits, and what is in it does not: RabbitMQ does not take that for a mistake of the client's, but stumbles. */
+export class MalformedTable extends Malformed {}
+
 export const longstr = (value: string): FieldValue => ({ type: 'longstr', value });
 export const table = (entries: Record<string, FieldValue>): Table => new Map(Object.entries(entries));
 
-export function readTable(source: Source, depth = 0): Table {
-  if (depth > MAX_DEPTH) throw new Malformed('table too deep');
-  const length = readLong(source);
-  const end = take(source, length) + length;
-  source.at -= length;
-  const entries = new Map<string, FieldValue>();
-  while (source.at < end) {
-    const key = readBytes(source, readOctet(source));
-    // Text that is not UTF-8 would not fit the same bytes again.
-    if (!isUtf8(key)) throw new Malformed('table key is not UTF-8');
-    entries.set(key.toString('utf8'), readValue(source, depth));
+/** @throws Malformed when its length does not fit; MalformedTable */
+export function readTable(source: Source): Table {
+  const entries = readPart(source);
+  try {
+    return readEntries(entries, 0);
+  } catch (error) {
+    throw error instanceof Malformed ? new MalformedTable(error.message) : error;
   }
-  if (source.at !== end) throw new Malformed('table overruns its length');
-  return entries;
 }
 
 export function writeTable(sink: Sink, value: Table): void {
   writeSized(sink, () => {
     for (const [key, field] of value) {
       writeShortstr(sink, key);
-      writeValue(sink, field);
+      writeField(sink, field);
     }
   });
 }
@@ -96,27 +170,29 @@ export function stringOf(field: FieldValue | undefined): string | undefined {
   return field?.type === 'longstr' ? field.value.toString() : undefined;
 }
 
-/** Equal as RabbitMQ's arguments and headers are: by value, whatever the width of an integer. */
+/**
+ * Equal as RabbitMQ's arguments and headers are: by value, whatever the width of a number. Inside of lists and tables
+ * the width counts, and the order.
+ */
 export function sameValue(left: FieldValue, right: FieldValue): boolean {
-  if (left.type === 'array') {
-    return (
-      right.type === 'array' &&
-      left.value.length === right.value.length &&
-      left.value.every((item, index) => sameValue(item, right.value[index] as FieldValue))
-    );
-  }
-  if (left.type === 'table') {
-    return (
-      right.type === 'table' &&
-      left.value.size === right.value.size &&
-      [...left.value].every(([key, item]) => {
-        const other = right.value.get(key);
-        return other !== undefined && sameValue(item, other);
-      })
-    );
-  }
+  if (left.type === 'array') return right.type === 'array' && sameItems(left.value.entries(), right.value.entries());
+  if (left.type === 'table') return right.type === 'table' && sameItems(left.value, right.value);
   if (right.type === 'array' || right.type === 'table') return false;
   return comparable(left) === comparable(right);
+}
+
+function sameItems(
+  left: Iterable<readonly [key: unknown, item: FieldValue]>,
+  right: Iterable<readonly [key: unknown, item: FieldValue]>,
+): boolean {
+  const [items, others] = [[...left], [...right]];
+  return (
+    items.length === others.length &&
+    items.every(([key, item], index) => {
+      const [otherKey, other] = others[index] as (typeof others)[number];
+      return key === otherKey && item.type === other.type && sameValue(item, other);
+    })
+  );
 }
 
 function comparable(field: FieldValue): unknown {
@@ -125,147 +201,47 @@ function comparable(field: FieldValue): unknown {
   return typeof field.value === 'bigint' ? Number(field.value) : field.value;
 }
 
-function readValue(source: Source, depth: number): FieldValue {
-  const tag = String.fromCharCode(readOctet(source));
-  const { bytes } = source;
-  switch (tag) {
-    case 'S': {
-      const text = readLongstr(source);
-      return { type: 'longstr', value: isUtf8(text) ? text.toString('utf8') : Buffer.from(text) };
-    }
-    case 'x':
-      return { type: 'binary', value: Buffer.from(readLongstr(source)) };
-    case 'b':
-      return { type: 'byte', value: bytes.readInt8(take(source, 1)) };
-    case 'B':
-      return { type: 'unsignedbyte', value: readOctet(source) };
-    case 's':
-      return { type: 'short', value: bytes.readInt16BE(take(source, 2)) };
-    case 'u':
-      return { type: 'unsignedshort', value: readShort(source) };
-    case 'I':
-      return { type: 'signedint', value: bytes.readInt32BE(take(source, 4)) };
-    case 'i':
-      return { type: 'unsignedint', value: readLong(source) };
-    case 'l':
-      return { type: 'long', value: bytes.readBigInt64BE(take(source, 8)) };
-    case 'L':
-      return { type: 'unsignedlong', value: readLonglong(source) };
-    case 'T':
-      return { type: 'timestamp', value: readLonglong(source) };
-    case 'f':
-      return { type: 'float', value: bytes.readFloatBE(take(source, 4)) };
-    case 'd':
-      return { type: 'double', value: bytes.readDoubleBE(take(source, 8)) };
-    case 'D':
-      return { type: 'decimal', value: { places: readOctet(source), digits: readLong(source) } };
-    case 't':
-      return { type: 'bool', value: readOctet(source) !== 0 };
-    case 'V':
-      return { type: 'void', value: null };
-    case 'A':
-      return { type: 'array', value: readArray(source, depth + 1) };
-    case 'F':
-      return { type: 'table', value: readTable(source, depth + 1) };
-    default:
-      throw new Malformed(`unknown field type ${JSON.stringify(tag)}`);
-  }
+function readEntries(source: Source, depth: number): Table {
+  if (depth > MAX_DEPTH) throw new Malformed('nested too deep');
+  const entries = new Map<string, FieldValue>();
+  while (source.at < source.bytes.length) entries.set(readShortstr(source), readField(source, depth));
+  return entries;
 }
 
-function readArray(source: Source, depth: number): FieldValue[] {
-  if (depth > MAX_DEPTH) throw new Malformed('array too deep');
-  const length = readLong(source);
-  const end = take(source, length) + length;
-  source.at -= length;
+function readItems(source: Source, depth: number): FieldValue[] {
+  if (depth > MAX_DEPTH) throw new Malformed('nested too deep');
   const items: FieldValue[] = [];
-  while (source.at < end) items.push(readValue(source, depth));
-  if (source.at !== end) throw new Malformed('array overruns its length');
+  while (source.at < source.bytes.length) items.push(readField(source, depth));
   return items;
 }
 
-function writeValue(sink: Sink, field: FieldValue): void {
-  reserve(sink, 16);
-  const tag = (letter: string): number => {
-    writeOctet(sink, letter.charCodeAt(0));
-    return sink.at;
-  };
-  switch (field.type) {
-    case 'longstr':
-      tag('S');
-      writeLongstr(sink, field.value);
-      break;
-    case 'binary':
-      tag('x');
-      writeLongstr(sink, field.value);
-      break;
-    case 'byte':
-      sink.at = sink.bytes.writeInt8(field.value, tag('b'));
-      break;
-    case 'unsignedbyte':
-      tag('B');
-      writeOctet(sink, field.value);
-      break;
-    case 'short':
-      sink.at = sink.bytes.writeInt16BE(field.value, tag('s'));
-      break;
-    case 'unsignedshort':
-      tag('u');
-      writeShort(sink, field.value);
-      break;
-    case 'signedint':
-      sink.at = sink.bytes.writeInt32BE(field.value, tag('I'));
-      break;
-    case 'unsignedint':
-      tag('i');
-      writeLong(sink, field.value);
-      break;
-    case 'long':
-      sink.at = sink.bytes.writeBigInt64BE(field.value, tag('l'));
-      break;
-    case 'unsignedlong':
-      tag('L');
-      writeLonglong(sink, field.value);
-      break;
-    case 'timestamp':
-      tag('T');
-      writeLonglong(sink, field.value);
-      break;
-    case 'float':
-      sink.at = sink.bytes.writeFloatBE(field.value, tag('f'));
-      break;
-    case 'double':
-      sink.at = sink.bytes.writeDoubleBE(field.value, tag('d'));
-      break;
-    case 'decimal':
-      tag('D');
-      writeOctet(sink, field.value.places);
-      writeLong(sink, field.value.digits);
-      break;
-    case 'bool':
-      tag('t');
-      writeOctet(sink, field.value ? 1 : 0);
-      break;
-    case 'void':
-      tag('V');
-      break;
-    case 'array': {
-      tag('A');
-      const items = field.value;
-      writeSized(sink, () => {
-        for (const item of items) writeValue(sink, item);
-      });
-      break;
-    }
-    case 'table':
-      tag('F');
-      writeTable(sink, field.value);
-      break;
-  }
+function readField(source: Source, depth: number): FieldValue {
+  const octet = readOctet(source);
+  const field = BY_OCTET[octet];
+  if (field === undefined) throw new Malformed(`unknown field type ${octet}`);
+  return { type: field.type, value: field.read(source, depth) } as FieldValue;
 }
 
-function writeSized(sink: Sink, writeContent: () => void): void {
+function writeField(sink: Sink, { type, value }: FieldValue): void {
+  const field = BY_TYPE.get(type) as TaggedField;
+  writeOctet(sink, field.octet);
+  field.write(sink, value);
+}
+
+function readText(source: Source): string | Buffer {
+  const length = readLong(source);
+  return readUtf8(source, length) ?? readBytes(source, length);
+}
+
+function writeArray(sink: Sink, items: readonly FieldValue[]): void {
+  writeSized(sink, () => {
+    for (const item of items) writeField(sink, item);
+  });
+}
+
+function writeSized(sink: Sink, writeItems: () => void): void {
   const start = sink.at;
   writeLong(sink, 0);
-  writeContent();
+  writeItems();
   sink.bytes.writeUInt32BE(sink.at - start - 4, start);
 }

@@ -1,19 +1,49 @@
 import { Malformed, type Source } from './bytes';
-import { accessRefused } from './errors';
+import { AmqpError, accessRefused, causedBy, channelError } from './errors';
 import { longstr, readTable, stringOf, type Table, table } from './fields';
-import type { Arguments } from './methods';
+import type { Arguments, Method, MethodName } from './methods';
+import type { VirtualHost } from './virtual-host';
 
 /**
- * What server and client say to each other before a connection is open: who the server is, and whether it
- * knows the user.
+ * What server and client say to each other before a connection is open: who the server is, whether it knows
+ * the user, how large and how many things may be, and which virtual host it shall be.
  */
+
+export interface HandshakeOptions {
+  /** Passwords by name. */
+  readonly users: Readonly<Record<string, string>>;
+  readonly heartbeatSeconds: number;
+  readonly maxFrameBytes: number;
+  readonly maxChannels: number;
+  findVirtualHost(name: string): VirtualHost | undefined;
+}
+
+/** What a client says of itself. */
+export interface Client {
+  readonly user: string;
+  /** Its own `connection_name`. */
+  readonly name: string | undefined;
+  /** Whether it understands a cancel that the server sends. */
+  readonly takesCancel: boolean;
+  /** Whether it wants to know when it is blocked. */
+  readonly takesBlocked: boolean;
+}
+
+/** What both sides have agreed on. */
+export interface Agreement {
+  readonly client: Client;
+  readonly limits: Arguments<'connection.tune-ok'>;
+  readonly virtualHost: VirtualHost;
+}
+
+type Reply = <N extends MethodName>(name: N, args: Arguments<N>) => void;
 
 /** The release whose behaviour is the model here; clients choose their ways by product and version. */
 const VERSION = '3.10.8';
 
 export const PROTOCOL_HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
-// Headers of clients that mean 0-9-1 and write it as 0-9 or 0-8 did.
-const ACCEPTED_HEADERS = ['AMQP\0\0\x09\x01', 'AMQP\x01\x01\0\x09', 'AMQP\x01\x01\x08\0', 'AMQP\x01\x01\x09\x01'];
+// The second is that of clients that mean 0-9-1 and write it as 0-9 did. The two of 0-8, which RabbitMQ still speaks, are refused.
+const ACCEPTED_HEADERS = ['AMQP\0\0\x09\x01', 'AMQP\x01\x01\0\x09'];
 
 // What the specification makes every peer accept.
 const MIN_FRAME_BYTES = 4096;
@@ -34,45 +64,82 @@ export function isAcceptedHeader(bytes: Buffer): boolean {
   return ACCEPTED_HEADERS.includes(bytes.toString('latin1'));
 }
 
-export function startArguments(): Arguments<'connection.start'> {
-  return {
-    versionMajor: 0,
-    versionMinor: 9,
-    serverProperties: serverProperties(),
-    mechanisms: Buffer.from([...MECHANISMS.keys()].join(' ')),
-    locales: Buffer.from('en_US'),
-  };
-}
+export class Handshake {
+  /** RabbitMQ's names, which stand in its refusals. */
+  state: 'starting' | 'tuning' | 'opening' = 'starting';
+  private readonly options: HandshakeOptions;
+  private readonly reply: Reply;
+  private client: Client | undefined;
+  private limits: Arguments<'connection.tune-ok'> | undefined;
 
-/** A client may lower what was proposed. Zero is no limit, which is more. */
-export function fitsWithin(
-  { channelMax, frameMax }: Arguments<'connection.tune-ok'>,
-  limits: { readonly maxChannels: number; readonly maxFrameBytes: number },
-): boolean {
-  const channelsFit = channelMax > 0 && channelMax <= limits.maxChannels;
-  return channelsFit && frameMax >= MIN_FRAME_BYTES && frameMax <= limits.maxFrameBytes;
-}
-
-/** `refusal`: what to tell a client that gets no further; undefined where it would not understand, and is left in silence. */
-export type Login =
-  | { readonly user: string; readonly takesCancel: boolean }
-  | { readonly refusal: Arguments<'connection.close'> | undefined };
-
-export function logIn(
-  { clientProperties, mechanism, response }: Arguments<'connection.start-ok'>,
-  users: Readonly<Record<string, string>>,
-): Login {
-  const credentials = MECHANISMS.get(mechanism)?.(response);
-  if (credentials === undefined) return { refusal: undefined };
-  const { user, password } = credentials;
-  if (Object.hasOwn(users, user) && users[user] === password) {
-    return { user, takesCancel: hasCapability(clientProperties, 'consumer_cancel_notify') };
+  constructor(options: HandshakeOptions, reply: Reply) {
+    this.options = options;
+    this.reply = reply;
+    reply('connection.start', {
+      versionMajor: 0,
+      versionMinor: 9,
+      serverProperties: serverProperties(),
+      mechanisms: Buffer.from([...MECHANISMS.keys()].join(' ')),
+      locales: Buffer.from('en_US'),
+    });
   }
-  if (!hasCapability(clientProperties, 'authentication_failure_close')) return { refusal: undefined };
-  const { code: replyCode, replyText } = accessRefused(
-    `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
-  );
-  return { refusal: { replyCode, replyText, classId: 0, methodId: 0 } };
+
+  /** The agreement, with the method that completes it. @throws AmqpError for what gets a client no further */
+  take({ name, args }: Method): Agreement | undefined {
+    const { state, client, limits } = this;
+    if (state === 'starting' && name === 'connection.start-ok') this.started(args);
+    else if (state === 'tuning' && name === 'connection.tune-ok') this.tuned(args);
+    else if (client !== undefined && limits !== undefined && name === 'connection.open') {
+      return { client, limits, virtualHost: this.virtualHost(args.virtualHost) };
+    } else throw causedBy(name, channelError(`unexpected method in connection state ${state}`));
+    return undefined;
+  }
+
+  private started(args: Arguments<'connection.start-ok'>): void {
+    const { maxChannels, maxFrameBytes, heartbeatSeconds } = this.options;
+    this.client = this.logIn(args);
+    this.state = 'tuning';
+    this.reply('connection.tune', { channelMax: maxChannels, frameMax: maxFrameBytes, heartbeat: heartbeatSeconds });
+  }
+
+  private logIn({ clientProperties, mechanism, response }: Arguments<'connection.start-ok'>): Client {
+    const { users } = this.options;
+    const credentials = MECHANISMS.get(mechanism)?.(response);
+    if (credentials === undefined) throw accessRefused(`cannot log in by ${mechanism}`);
+    const { user, password } = credentials;
+    if (!Object.hasOwn(users, user) || users[user] !== password) {
+      const refusal = accessRefused(
+        `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
+      );
+      if (hasCapability(clientProperties, 'authentication_failure_close')) {
+        const { code: replyCode, replyText } = refusal;
+        this.reply('connection.close', { replyCode, replyText, classId: 0, methodId: 0 });
+      }
+      throw refusal;
+    }
+    return {
+      user,
+      name: stringOf(clientProperties.get('connection_name')),
+      takesCancel: hasCapability(clientProperties, 'consumer_cancel_notify'),
+      takesBlocked: hasCapability(clientProperties, 'connection.blocked'),
+    };
+  }
+
+  /** A client may lower what was proposed. Zero is no limit, which is more. */
+  private tuned(limits: Arguments<'connection.tune-ok'>): void {
+    const { channelMax, frameMax } = limits;
+    const channelsFit = channelMax > 0 && channelMax <= this.options.maxChannels;
+    const framesFit = frameMax >= MIN_FRAME_BYTES && frameMax <= this.options.maxFrameBytes;
+    if (!channelsFit || !framesFit) throw new AmqpError(530, 'more than was proposed, or less than must be');
+    this.limits = limits;
+    this.state = 'opening';
+  }
+
+  private virtualHost(name: string): VirtualHost {
+    const found = this.options.findVirtualHost(name);
+    if (found === undefined) throw causedBy('connection.open', new AmqpError(530, `vhost ${name} not found`));
+    return found;
+  }
 }
 
 function hasCapability(clientProperties: Table, name: string): boolean {
@@ -103,9 +170,11 @@ function serverProperties(): Table {
   });
 }
 
+/** Nobody acts for another: what may stand in front is empty. */
 function plain(response: Buffer): Credentials | undefined {
-  const [, user, password, ...more] = response.toString('utf8').split('\0');
-  return user === undefined || password === undefined || more.length > 0 ? undefined : { user, password };
+  const [other, user, password, ...more] = response.toString('utf8').split('\0');
+  const readable = other === '' && user !== undefined && password !== undefined && more.length === 0;
+  return readable ? { user, password } : undefined;
 }
 
 /** A table without its length in front. */

@@ -1,4 +1,5 @@
-import { decodeProperties, encodeProperties, type Properties } from './codec';
+import { encodeProperties, type Properties } from './codec';
+import type { ContentProperties } from './content';
 import { preconditionFailed } from './errors';
 import { type FieldValue, stringOf } from './fields';
 
@@ -12,30 +13,28 @@ export interface Message {
   /** The publisher's key first, then those of the CC and BCC headers. */
   readonly routingKeys: readonly [string, ...string[]];
   readonly properties: Properties;
-  /** The content header's payload, ready to send. */
-  readonly header: Buffer;
+  /** The same, ready to send. */
+  readonly encodedProperties: Buffer;
   readonly body: Buffer;
+  /** Counted by `Memory`. */
+  holders: number;
 }
 
 // What RabbitMQ accepts as an expiration: ten years.
 const MAX_EXPIRY_MS = 315_360_000_000;
 
-const BASIC_CLASS = 60;
-const HEADER_FIXED_BYTES = 12;
-
 /**
  * The message that a client published.
- * @param header the payload of its content header frame, kept
  * @throws AmqpError 406 for properties that RabbitMQ refuses, 541 for those it cannot read
  */
 export function receiveMessage(
   exchange: string,
   routingKey: string,
-  header: Buffer,
+  content: ContentProperties,
   body: Buffer,
   userId: string,
 ): Message {
-  const properties = decodeProperties(header.subarray(HEADER_FIXED_BYTES));
+  const properties = content.decoded;
   if (properties.userId !== undefined && properties.userId !== userId) {
     throw preconditionFailed(`user_id property set to '${properties.userId}' but authenticated user was '${userId}'`);
   }
@@ -43,13 +42,14 @@ export function receiveMessage(
   const copies = routingKeysIn(properties, 'CC');
   const blindCopies = routingKeysIn(properties, 'BCC');
   const routingKeys = [routingKey, ...copies, ...blindCopies] as const;
+  checkDeliveryMode(properties.deliveryMode);
   if (properties.headers?.has('BCC')) {
     const headers = new Map(properties.headers);
     headers.delete('BCC');
     return createMessage(exchange, routingKeys, { ...properties, headers }, body);
   }
   // The bytes the client sent go on to consumers unchanged, whatever the types in its headers.
-  return { exchange, routingKeys, properties, header, body };
+  return { exchange, routingKeys, properties, encodedProperties: content.bytes, body, holders: 0 };
 }
 
 export function createMessage(
@@ -58,12 +58,7 @@ export function createMessage(
   properties: Properties,
   body: Buffer,
 ): Message {
-  const encoded = encodeProperties(properties);
-  const header = Buffer.alloc(HEADER_FIXED_BYTES + encoded.length);
-  header.writeUInt16BE(BASIC_CLASS, 0);
-  header.writeBigUInt64BE(BigInt(body.length), 4);
-  encoded.copy(header, HEADER_FIXED_BYTES);
-  return { exchange, routingKeys, properties, header, body };
+  return { exchange, routingKeys, properties, encodedProperties: encodeProperties(properties), body, holders: 0 };
 }
 
 /** The message's own time to live; undefined when it has none. */
@@ -76,6 +71,11 @@ export function expirationMs(message: Message): number | undefined {
 export function expiryProblem(milliseconds: number): string | undefined {
   if (milliseconds < 0) return `{value_negative,${milliseconds}}`;
   return milliseconds > MAX_EXPIRY_MS ? `{value_too_large,${milliseconds}}` : undefined;
+}
+
+function checkDeliveryMode(mode: number | undefined): void {
+  if (mode === undefined || mode === 1 || mode === 2) return;
+  throw preconditionFailed(`invalid message: {delivery_mode_unknown,${mode}}`);
 }
 
 function checkExpiration(expiration: string): void {

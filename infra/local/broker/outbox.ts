@@ -20,6 +20,7 @@ export class Outbox {
   private starved = false;
   private wrote = false;
   private drained = false;
+  private muted = false;
 
   constructor(socket: Socket, onDrain: () => void) {
     this.socket = socket;
@@ -32,6 +33,8 @@ export class Outbox {
   }
 
   send(bytes: Buffer): void {
+    if (this.muted) return;
+    this.wrote = true;
     if (this.pending.length === 0) process.nextTick(() => this.flush());
     this.pending.push(bytes);
     this.pendingBytes += bytes.length;
@@ -43,7 +46,7 @@ export class Outbox {
     return hasRoom;
   }
 
-  /** Whether so much waits for the client that its own methods, which want answers, must wait too. */
+  /** Whether so much waits for the client that even answers to its own methods must wait. */
   isFull(): boolean {
     const isFull = this.pendingBytes + this.socket.writableLength > STOP_READING_BYTES;
     if (isFull) this.starved = true;
@@ -56,14 +59,20 @@ export class Outbox {
     const joined = this.pendingBytes <= MAX_JOINED_BYTES ? [Buffer.concat(pending)] : pending;
     this.pending = [];
     this.pendingBytes = 0;
-    this.wrote = true;
     if (!socket.writable) return;
     socket.cork();
     for (const bytes of joined) socket.write(bytes);
     socket.uncork();
   }
 
-  /** Whether nothing was written since the last call. */
+  /** Nothing more leaves, not even what waits. */
+  mute(): void {
+    this.muted = true;
+    this.pending = [];
+    this.pendingBytes = 0;
+  }
+
+  /** Whether nothing was sent since the last call. */
   idle(): boolean {
     const idle = !this.wrote;
     this.wrote = false;

@@ -2,13 +2,15 @@ import { ConsumerRing, type QueueConsumer } from './consumers';
 import { Deque } from './deque';
 import type { Binding } from './exchange';
 import type { Table } from './fields';
+import type { Memory } from './memory';
 import { expirationMs, type Message } from './message';
 import { type QueueSettings, queueSettings } from './queue-arguments';
+import { type QueueType, RETURNED, type ReturnCause } from './queue-type';
 
 /**
  * A queue: messages in the order they came, handed to consumers by turns, each until it is acknowledged,
- * returned to its place, or dead. Whatever ends a message's stay here goes through `QueueHost.deadLetter`,
- * which knows where dead letters go.
+ * returned, or dead. How types of queues differ in that stands in queue-type.ts. Whatever ends a message's stay
+ * here goes through `QueueHost.deadLetter`, which knows where dead letters go.
  */
 
 export interface QueueOptions {
@@ -25,12 +27,14 @@ export interface Entry {
   /** Where it stands: a message that is returned goes back to its place. */
   readonly position: number;
   readonly expiresAt: number;
-  redelivered: boolean;
+  /** How often it came back from a client. */
+  returns: number;
 }
 
-export type DeathReason = 'rejected' | 'expired' | 'maxlen';
+export type DeathReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit';
 
 export interface QueueHost {
+  readonly memory: Memory;
   deadLetter(queue: Queue, message: Message, reason: DeathReason): void;
   /** The queue has outlived its use: its last consumer left or nobody used it for long. */
   removeQueue(queue: Queue): void;
@@ -44,14 +48,17 @@ export class Queue {
   readonly name: string;
   readonly options: QueueOptions;
   readonly settings: QueueSettings;
+  readonly type: QueueType;
   /** What is bound to it, to be undone when it goes. */
   readonly bindings = new Set<Binding>();
   readonly consumers: ConsumerRing;
   private readonly host: QueueHost;
-  /** By priority, the lowest first; a queue without priorities has one. */
+  /** By lane, the lowest first. */
   private readonly ready: Deque<Entry>[];
-  private readyCount = 0;
+  /** With those that have expired since the last look. */
+  readyCount = 0;
   private readyBytes = 0;
+  private refused = false;
   private nextPosition = 0;
   private lastUse = performance.now();
   private ttlTimer: NodeJS.Timeout | undefined;
@@ -63,9 +70,10 @@ export class Queue {
     this.name = name;
     this.options = options;
     this.settings = queueSettings(options.arguments);
+    this.type = this.settings.type;
     this.host = host;
-    this.consumers = new ConsumerRing(this.settings.singleActiveConsumer);
-    this.ready = Array.from({ length: this.settings.maxPriority + 1 }, () => new Deque<Entry>());
+    this.consumers = new ConsumerRing(this.settings.singleActiveConsumer, this.type.activeByPriority);
+    this.ready = Array.from({ length: this.type.lanes(this.settings) }, () => new Deque<Entry>());
     this.touch();
   }
 
@@ -77,20 +85,18 @@ export class Queue {
 
   /** `rejected`: the queue is full and refuses rather than drops. The publisher is told. */
   publish(message: Message): 'accepted' | 'rejected' {
-    const { overflow, maxLength, maxBytes } = this.settings;
-    if (overflow !== 'drop-head') {
-      this.dropExpired();
-      if (this.readyCount + 1 > maxLength || this.readyBytes + message.body.length > maxBytes) {
-        if (overflow === 'reject-publish-dlx') this.host.deadLetter(this, message, 'maxlen');
-        return 'rejected';
-      }
+    const { overflow } = this.settings;
+    if (overflow !== 'drop-head' && this.refuses(message)) {
+      if (overflow === 'reject-publish-dlx') this.host.deadLetter(this, message, 'maxlen');
+      return 'rejected';
     }
     const entry: Entry = {
       message,
       position: this.nextPosition++,
       expiresAt: this.expiryOf(message),
-      redelivered: false,
+      returns: 0,
     };
+    this.host.memory.hold(message);
     // An empty queue hands over at once, so that a message without any time to live still reaches a waiting consumer.
     const consumer = this.readyCount === 0 ? this.consumers.next() : undefined;
     if (consumer !== undefined) {
@@ -108,11 +114,14 @@ export class Queue {
   /** The next message, now the caller's to settle. */
   take(): Entry | undefined {
     this.dropExpired();
-    return this.shift();
+    const entry = this.shift();
+    this.watchExpiry();
+    return entry;
   }
 
   /** Hands messages to consumers while any of them takes one. */
   dispatch(): void {
+    this.consumers.rejoin();
     while (this.readyCount > 0 && !this.closed) {
       const consumer = this.consumers.next();
       if (consumer === undefined) return;
@@ -122,15 +131,31 @@ export class Queue {
     }
   }
 
-  /** Puts unsettled messages back to where they stood. */
-  requeue(entries: readonly Entry[]): void {
-    if (this.closed) return;
-    // From the last to the first, each then goes right to the front.
-    for (const entry of [...entries].sort((a, b) => b.position - a.position)) {
-      entry.redelivered = true;
-      this.lane(entry.message).insertBefore(entry, (other) => other.position > entry.position);
-      this.counted(entry);
+  /** Takes unsettled messages back. */
+  requeue(entries: readonly Entry[], cause: ReturnCause): void {
+    if (this.closed) {
+      this.forget(entries);
+      return;
     }
+    const toTheirPlace: Entry[] = [];
+    for (const entry of entries) {
+      entry.returns += 1;
+      const way = this.type.wayBack(entry, cause, this.settings);
+      if (way === 'dead') {
+        this.bury(entry, 'delivery_limit');
+        continue;
+      }
+      this.counted(entry);
+      if (way === 'place') toTheirPlace.push(entry);
+      else if (way === 'front') (this.ready[RETURNED] as Deque<Entry>).push(entry);
+      else this.lane(entry.message).push(entry);
+    }
+    // From the last to the first: each then goes right to the front.
+    for (const entry of toTheirPlace.reverse()) {
+      this.lane(entry.message).insertBefore(entry, (other) => other.position > entry.position);
+    }
+    // What goes back to its place may be what the queue has no room for. It is dropped before anybody gets it.
+    if (toTheirPlace.length > 0) this.dropAboveLimit();
     this.dispatch();
     this.dropAboveLimit();
     this.watchExpiry();
@@ -138,8 +163,16 @@ export class Queue {
 
   /** Rejected without requeue. */
   discard(entries: readonly Entry[]): void {
-    if (this.closed) return;
-    for (const entry of entries) this.host.deadLetter(this, entry.message, 'rejected');
+    if (this.closed) {
+      this.forget(entries);
+      return;
+    }
+    for (const entry of entries) this.bury(entry, 'rejected');
+  }
+
+  /** Messages that are no more: acknowledged, or handed to whoever does not acknowledge. */
+  forget(entries: readonly Entry[]): void {
+    for (const { message } of entries) this.host.memory.release(message);
   }
 
   addConsumer(consumer: QueueConsumer): void {
@@ -149,13 +182,17 @@ export class Queue {
 
   /** Consumers leave, and what they had not settled comes back before anybody else gets a turn. */
   release(consumers: readonly QueueConsumer[], entries: readonly Entry[]): void {
-    if (this.closed) return;
+    if (this.closed) {
+      this.forget(entries);
+      return;
+    }
     for (const consumer of consumers) this.consumers.remove(consumer);
     this.touch();
     if (consumers.length > 0 && this.consumers.size === 0 && this.options.autoDelete) {
       this.host.removeQueue(this);
+      this.forget(entries);
     } else {
-      this.requeue(entries);
+      this.requeue(entries, 'abandoned');
     }
   }
 
@@ -163,7 +200,7 @@ export class Queue {
   purge(): number {
     this.dropExpired();
     const count = this.readyCount;
-    while (this.shift() !== undefined);
+    this.empty();
     return count;
   }
 
@@ -177,12 +214,19 @@ export class Queue {
     this.closed = true;
     clearTimeout(this.ttlTimer);
     clearTimeout(this.expiryTimer);
+    this.empty();
     for (const consumer of this.consumers.clear()) consumer.cancelled();
   }
 
   private lane(message: Message): Deque<Entry> {
-    const priority = Math.min(message.properties.priority ?? 0, this.settings.maxPriority);
-    return this.ready[priority] as Deque<Entry>;
+    return this.ready[this.type.laneOf(message, this.settings)] as Deque<Entry>;
+  }
+
+  private refuses(message: Message): boolean {
+    this.dropExpired();
+    const load = { count: this.readyCount, bytes: this.readyBytes, refused: this.refused };
+    this.refused = this.type.refuses(message.body.length, load, this.settings);
+    return this.refused;
   }
 
   private shift(): Entry | undefined {
@@ -193,10 +237,23 @@ export class Queue {
     return entry;
   }
 
-  /** The highest priority that has a message. */
+  private empty(): void {
+    for (let entry = this.shift(); entry !== undefined; entry = this.shift()) this.forget([entry]);
+  }
+
+  private bury(entry: Entry, reason: DeathReason): void {
+    this.host.deadLetter(this, entry.message, reason);
+    this.forget([entry]);
+  }
+
+  private peek(): Entry | undefined {
+    return this.firstLane()?.peek();
+  }
+
+  /** The highest that has a message. */
   private firstLane(): Deque<Entry> | undefined {
-    for (let priority = this.settings.maxPriority; priority >= 0; priority -= 1) {
-      const lane = this.ready[priority];
+    for (let index = this.ready.length - 1; index >= 0; index -= 1) {
+      const lane = this.ready[index];
       if (lane !== undefined && lane.length > 0) return lane;
     }
     return undefined;
@@ -212,36 +269,35 @@ export class Queue {
       this.settings.messageTtlMs ?? Number.POSITIVE_INFINITY,
       expirationMs(message) ?? Number.POSITIVE_INFINITY,
     );
-    return performance.now() + ttl;
+    return ttl === Number.POSITIVE_INFINITY ? ttl : performance.now() + ttl;
   }
 
   private dropAboveLimit(): void {
-    const { maxLength, maxBytes } = this.settings;
+    const { overflow, maxLength, maxBytes } = this.settings;
+    // One that refuses may come to hold more by messages that are returned.
+    if (overflow !== 'drop-head') return;
     while (this.readyCount > maxLength || this.readyBytes > maxBytes) {
       const entry = this.shift();
       if (entry === undefined) return;
-      this.host.deadLetter(this, entry.message, 'maxlen');
+      this.bury(entry, 'maxlen');
     }
   }
 
-  /** As in RabbitMQ, a message expires only once it is at the head: behind one that lives longer it waits. */
+  /** As in RabbitMQ, a message expires only once it is at the head: behind one that lives longer, or has a higher priority, it waits. */
   private dropExpired(): void {
-    if (this.readyCount === 0) return;
+    let head = this.peek();
+    // Most never do, and the clock need not be asked.
+    if (head === undefined || head.expiresAt === Number.POSITIVE_INFINITY) return;
     const now = performance.now();
-    for (const lane of this.ready) {
-      for (let head = lane.peek(); head !== undefined && head.expiresAt <= now; head = lane.peek()) {
-        lane.shift();
-        this.readyCount -= 1;
-        this.readyBytes -= head.message.body.length;
-        this.host.deadLetter(this, head.message, 'expired');
-      }
+    for (; head !== undefined && head.expiresAt <= now; head = this.peek()) {
+      this.shift();
+      this.bury(head, 'expired');
     }
   }
 
-  /** One timer, for the head that expires first. */
+  /** One timer, for the head. */
   private watchExpiry(): void {
-    let at = Number.POSITIVE_INFINITY;
-    for (const lane of this.ready) at = Math.min(at, lane.peek()?.expiresAt ?? Number.POSITIVE_INFINITY);
+    const at = this.peek()?.expiresAt ?? Number.POSITIVE_INFINITY;
     if (at >= this.ttlTimerAt || this.closed) return;
     clearTimeout(this.ttlTimer);
     this.ttlTimerAt = at;

@@ -1,3 +1,4 @@
+import { erlangTerm } from './erlang-term';
 import { preconditionFailed } from './errors';
 import { type FieldValue, sameValue, stringOf, type Table } from './fields';
 
@@ -39,7 +40,7 @@ export function checkHeadersArguments(args: Table): void {
   const mode = args.get('x-match');
   if (mode === undefined) return;
   if (mode.type !== 'longstr') {
-    throw preconditionFailed(`Invalid x-match field type ${mode.type} (value ${String(mode.value)}); expected longstr`);
+    throw preconditionFailed(`Invalid x-match field type ${mode.type} (value ${erlangTerm(mode)}); expected longstr`);
   }
   if (!HEADER_MODES.has(mode.value.toString())) {
     throw preconditionFailed(

@@ -12,6 +12,7 @@ import {
   routeFrom,
 } from './exchange';
 import { type Table, writeTable } from './fields';
+import type { Memory } from './memory';
 import type { Message } from './message';
 import { type DeathReason, Queue, type QueueHost, type QueueOptions } from './queue';
 import { checkHeadersArguments, type ExchangeType } from './routing';
@@ -40,6 +41,7 @@ const PREDECLARED: readonly (readonly [name: string, type: ExchangeType, interna
 
 export class VirtualHost implements QueueHost {
   readonly name: string;
+  readonly memory: Memory;
   /** Clients that wait for direct replies, by the name that stands for their queue. */
   readonly replyConsumers = new Map<string, ReplyConsumer>();
   private readonly exchanges = new Map<string, Exchange>();
@@ -47,8 +49,9 @@ export class VirtualHost implements QueueHost {
   private letters = new Deque<{ letter: Message; reason: DeathReason }>();
   private delivering = false;
 
-  constructor(name: string) {
+  constructor(name: string, memory: Memory) {
     this.name = name;
+    this.memory = memory;
     for (const [exchange, type, internal = false] of PREDECLARED) {
       this.createExchange(exchange, {
         type,
@@ -127,18 +130,37 @@ export class VirtualHost implements QueueHost {
     destination.bindings.add(binding);
   }
 
-  unbind(source: Exchange, destination: Destination, routingKey: string, args: Table): void {
+  /** Without such a binding nothing happens, whoever asks. @throws AmqpError 405 when the queue belongs to another connection than `user` */
+  unbind(source: Exchange, destination: Destination, routingKey: string, args: Table, user: object): void {
     const binding = source.outgoing.get(bindingId(destination, routingKey, args));
-    if (binding !== undefined) this.removeBinding(binding);
+    if (binding === undefined) return;
+    if (destination.kind === 'queue') this.checkAccess(destination, user);
+    this.removeBinding(binding);
   }
 
-  publish(exchange: Exchange, message: Message): Outcome {
-    if (exchange.name === '') {
-      const reply = this.replyConsumers.get(message.routingKeys[0]);
-      // As in RabbitMQ, a direct reply reaches no queue: with `mandatory` it is delivered and returned.
-      reply?.deliverReply(message);
+  /**
+   * The queues that a message goes to. Direct replies are on their way with this: they reach no queue, so as in RabbitMQ they wait for
+   * no commit, and a mandatory one is delivered and returned.
+   */
+  route(exchange: Exchange, message: Message): Iterable<Queue> {
+    if (exchange.name !== '') return routeFrom(exchange, message, (name) => this.exchanges.get(name));
+    if (this.replyConsumers.size > 0) {
+      for (const key of new Set(message.routingKeys)) this.replyConsumers.get(key)?.deliverReply(message);
     }
-    const outcome = this.enqueue(this.route(exchange, message), message);
+    if (message.routingKeys.length === 1) {
+      const queue = this.queues.get(message.routingKeys[0]);
+      return queue === undefined ? [] : [queue];
+    }
+    const queues = new Set<Queue>();
+    for (const key of message.routingKeys) {
+      const queue = this.queues.get(key);
+      if (queue !== undefined) queues.add(queue);
+    }
+    return queues;
+  }
+
+  publish(queues: Iterable<Queue>, message: Message): Outcome {
+    const outcome = this.enqueue(queues, message);
     this.deliverLetters();
     return outcome;
   }
@@ -174,16 +196,6 @@ export class VirtualHost implements QueueHost {
     } finally {
       this.delivering = false;
     }
-  }
-
-  private route(exchange: Exchange, message: Message): Iterable<Queue> {
-    if (exchange.name !== '') return routeFrom(exchange, message, (name) => this.exchanges.get(name));
-    const queues = new Set<Queue>();
-    for (const key of message.routingKeys) {
-      const queue = this.queues.get(key);
-      if (queue !== undefined) queues.add(queue);
-    }
-    return queues;
   }
 
   private enqueue(queues: Iterable<Queue>, message: Message): Outcome {

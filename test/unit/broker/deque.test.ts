@@ -15,8 +15,10 @@ describe('a deque', () => {
         const model: number[] = [];
         for (const { do: what, item } of operations) {
           if (what === 'push') {
-            deque.push(item);
-            model.push(item);
+            // In order, as messages come: a place among them can be searched for.
+            const next = (model.at(-1) ?? 0) + item;
+            deque.push(next);
+            model.push(next);
           } else if (what === 'shift') {
             expect(deque.shift()).toBe(model.shift());
           } else {
