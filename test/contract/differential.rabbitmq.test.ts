@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { rabbitmqctl, rabbitmqUrl } from '../helpers/rabbitmq';
+import { AREAS } from './differential/areas';
+import { type EmbeddedTarget, embeddedTarget } from './differential/embedded-target';
+import { recordedTranscripts, writeTranscripts } from './differential/recording';
+import { type Target, transcriptOf } from './differential/script';
+
+// To record anew what RabbitMQ says: UPDATE_TRANSCRIPTS=1 .ci/with-rabbitmq npx jest differential.rabbitmq
+const isRecording = process.env.UPDATE_TRANSCRIPTS === '1';
+
+const rabbitmq: Target = {
+  url: rabbitmqUrl(),
+  setMemoryAlarm: (on) => rabbitmqctl('set_vm_memory_high_watermark', ...(on ? ['0.0001'] : ['absolute', '1GB'])),
+  closeConnections: (virtualHost, reason) => rabbitmqctl('close_all_connections', '--vhost', virtualHost, reason),
+};
+let embedded: EmbeddedTarget;
+
+beforeAll(async () => {
+  embedded = await embeddedTarget();
+  await rabbitmqctl('add_vhost', 'second');
+  await rabbitmqctl('set_permissions', '-p', 'second', 'guest', '.*', '.*', '.*');
+}, 60_000);
+
+afterAll(async () => {
+  await embedded.close();
+});
+
+describe.each(Object.entries(AREAS))('%s', (area, scenarios) => {
+  const recorded = recordedTranscripts(area);
+  const said = new Map<string, string>();
+
+  test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))('%s', async (name, scenario) => {
+    const [original, copy] = await Promise.all([transcriptOf(scenario, rabbitmq), transcriptOf(scenario, embedded)]);
+    said.set(name, original);
+    expect(copy).toBe(original);
+    if (!isRecording) expect(recorded.get(name)).toBe(original);
+  });
+
+  afterAll(() => {
+    // Not after a run of some of them only.
+    if (isRecording && said.size === scenarios.length) writeTranscripts(area, said);
+  });
+});
