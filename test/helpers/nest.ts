@@ -17,18 +17,7 @@ export async function startNestService(env: {
   WS_QUEUE: string;
   STYLE: 'event' | 'rpc';
 }): Promise<NestService> {
-  // Inside the repository, for it finds its packages by its place.
-  const outfile = join(root, '.cache', `nest-service.${process.pid}.mjs`);
-  await build({
-    entryPoints: [join(root, 'test/nest/service.ts')],
-    tsconfig: join(root, 'test/nest/tsconfig.json'),
-    outfile,
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-  });
-  const child = spawn(process.execPath, [outfile], { env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, [await buildNest('service')], { env: { ...process.env, ...env } });
   let complaints = '';
   child.stderr.on('data', (chunk) => {
     complaints += chunk;
@@ -47,4 +36,20 @@ export async function startNestService(env: {
       await ended;
     },
   };
+}
+
+/** Where Node can run a program of test/nest: NestJS is ES modules and decorators, neither of which Jest takes. */
+export async function buildNest(program: 'service' | 'round-trip'): Promise<string> {
+  // Inside the repository, for it finds its packages by its place.
+  const outfile = join(root, '.cache', `nest-${program}.${process.pid}.mjs`);
+  await build({
+    entryPoints: [join(root, `test/nest/${program}.ts`)],
+    tsconfig: join(root, 'test/nest/tsconfig.json'),
+    outfile,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+  });
+  return outfile;
 }

@@ -1,0 +1,4 @@
+import { rabbitmqUrl } from '../helpers/rabbitmq';
+import { describeDebianClients } from './clients.suite';
+
+describeDebianClients('RabbitMQ', rabbitmqUrl);

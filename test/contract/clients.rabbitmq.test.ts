@@ -1,0 +1,4 @@
+import { rabbitmqUrl } from '../helpers/rabbitmq';
+import { describeClients } from './clients.suite';
+
+describeClients('RabbitMQ', rabbitmqUrl);
