@@ -28,6 +28,7 @@ export interface Target {
 /** The lines of one run. @throws (rejects) with the lines so far when a step waits in vain */
 export async function transcriptOf(scenario: Scenario, target: Target): Promise<string> {
   const script = new Script(target);
+  if (scenario.follows !== undefined) script.note(`(follows ${scenario.follows})`);
   try {
     await scenario.run(script);
     await script.finish();
