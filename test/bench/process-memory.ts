@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Memory of the process behind a port of this machine, as Linux counts it; elsewhere there is none to read. */
 
-export interface ResidentMemory {
+interface ResidentMemory {
   readonly nowBytes: number;
   /** The most there ever was. */
   readonly peakBytes: number;

@@ -9,7 +9,7 @@ import { content, method, PROTOCOL_HEADER } from '../helpers/amqp-frames';
  * beforehand, and of what it reads it looks at tags alone. It trusts the broker and its own workloads.
  */
 
-export interface RawEvents {
+interface RawEvents {
   /** basic.ack to a publisher, of this tag and all before it: one queue confirms in order. */
   onConfirm?(tag: number): void;
   onDelivery?(tag: number): void;

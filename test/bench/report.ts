@@ -3,10 +3,10 @@ import type { Measurement, Workload } from './workloads';
 
 /** The figures as tables, with a verdict for each goal. Of all rounds the medians count, of ratios too. */
 
-export type BrokerName = MeasuredBroker['name'];
+type BrokerName = MeasuredBroker['name'];
 
 /** Of each round, by broker. */
-export type Rounds<T> = Partial<Record<BrokerName, readonly T[]>>;
+type Rounds<T> = Partial<Record<BrokerName, readonly T[]>>;
 
 export interface SpeedRow {
   readonly workload: Workload;

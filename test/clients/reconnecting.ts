@@ -4,7 +4,7 @@ import type { ConfirmChannel } from 'amqplib';
 import { Connection } from 'rabbitmq-client';
 
 /** Clients that come back by themselves once the broker has closed their connection. */
-export interface Reconnecting {
+interface Reconnecting {
   /** Hands on what comes to the queue, which it declares. */
   consume(queue: string, take: (body: string) => void): Promise<unknown>;
   /** Resolves once the broker has confirmed. */

@@ -30,7 +30,7 @@ function run(...args: string[]) {
 }
 
 test.each(['SIGINT', 'SIGTERM'] as const)('it names its URL, serves until %s, and ends with 0', async (signal) => {
-  const { child, output, exit } = run('--port', '0', '--user', 'me:se:cret', '--vhost', 'orders', '--memory-mb', '64');
+  const { child, output, exit } = run('--port', '0', '--user', 'me:se:cret', '--vhost', 'orders', '--memory-mib', '64');
   await once(child.stdout, 'data');
   const [line, rest] = output.stdout.split('\n');
   const [url] = /amqp:\S+/.exec(line ?? '') ?? [];
@@ -56,7 +56,7 @@ test('a taken port is told in one line that says what to do', async () => {
 test.each([
   [['--port', 'http'], /--port must be a whole number from 0 to 65535, not 'http'/],
   [['--user', 'guest'], /--user must be of the form name:password, not 'guest'/],
-  [['--memory-mb', '0'], /--memory-mb must be a whole number from 1/],
+  [['--memory-mib', '0'], /--memory-mib must be a whole number from 1/],
   [['--prot', '1'], /Unknown option '--prot'/],
   [['5672'], /Unexpected argument '5672'/],
 ])('%j is refused in one line', async (args, reason) => {
@@ -68,7 +68,7 @@ test.each([
 test('--help names every option and starts nothing', async () => {
   const { code, stdout } = await run('--help').exit;
   expect(code).toBe(0);
-  for (const option of ['--port', '--host', '--user', '--vhost', '--memory-mb', '--heartbeat']) {
+  for (const option of ['--port', '--host', '--user', '--vhost', '--memory-mib', '--heartbeat']) {
     expect(stdout).toContain(option);
   }
 });

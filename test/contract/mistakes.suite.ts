@@ -22,7 +22,7 @@ export function describeMistakes(broker: () => { port: number }, runs: number): 
         );
         expect(heard).toEqual(made.map((mistake) => mistake.heard));
       });
-      await fc.assert(property, { numRuns: 1 });
+      await fc.assert(property, { numRuns: 1, endOnFailure: true });
     });
   });
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { decodeMethod } from '../../infra/local/broker/codec';
 import type { FieldValue } from '../../infra/local/broker/fields';
@@ -16,7 +17,7 @@ export interface Login {
   capabilities?: readonly string[];
 }
 
-export interface BareFrame {
+interface BareFrame {
   readonly type: number;
   readonly channel: number;
   readonly payload: Buffer;
@@ -48,7 +49,7 @@ export async function bareClient(port: number) {
     });
     socket.on('error', () => ends('reset'));
   });
-  await new Promise((resolve) => socket.once('connect', resolve));
+  await once(socket, 'connect');
   const send = (...bytes: Buffer[]) => void socket.write(Buffer.concat(bytes));
   const methods = (): Method[] => frames.filter(({ type }) => type === 1).map(({ payload }) => decodeMethod(payload));
   const received = (name: MethodName) => until(() => methods().some((each) => each.name === name));

@@ -33,4 +33,5 @@ if (missingPackages.length > 0) {
 module.exports = async () => {
   for (const { notice } of leftOut) process.stderr.write(`\nLeft out: ${notice}\n`);
 };
+module.exports.missingPackages = missingPackages;
 module.exports.patterns = leftOut.map(({ pattern }) => pattern);

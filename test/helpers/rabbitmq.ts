@@ -1,11 +1,19 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { connect } from 'amqplib';
 
 /** The real RabbitMQ of a `*.rabbitmq.test.ts`; such a suite is left out of the run where there is none. */
 export function rabbitmqUrl(): string {
   const url = process.env.TEST_AMQP_URL;
   if (!url) throw new Error('Set TEST_AMQP_URL to a RabbitMQ, or run: .ci/with-rabbitmq npx jest <file>');
   return url;
+}
+
+export async function rabbitmqVersion(): Promise<string> {
+  const connection = await connect(rabbitmqUrl());
+  const { version } = connection.connection.serverProperties;
+  await connection.close();
+  return version;
 }
 
 /** Runs rabbitmqctl on the node that .ci/with-rabbitmq started. */

@@ -11,7 +11,7 @@ const help = `Starts the embedded broker: RabbitMQ's AMQP 0-9-1, in memory, for 
   --host ADDRESS          127.0.0.1
   --user NAME:PASSWORD    guest:guest; may be given several times
   --vhost NAME            /; may be given several times
-  --memory-mb MIB         512: what messages may take before publishers are blocked
+  --memory-mib MIB        512: what messages may take before publishers are blocked
   --heartbeat SECONDS     60; 0 is off
   --help                  this
 
@@ -46,7 +46,7 @@ function parsed(args: string[]): BrokerOptions & { help: boolean } {
         host: text,
         user: texts,
         vhost: texts,
-        'memory-mb': text,
+        'memory-mib': text,
         heartbeat: text,
         help: { type: 'boolean', short: 'h' },
       },
@@ -56,10 +56,10 @@ function parsed(args: string[]): BrokerOptions & { help: boolean } {
     help: values.help ?? false,
     ...(values.port !== undefined && { port: whole('--port', values.port, 0, 65_535) }),
     ...(values.host !== undefined && { host: values.host }),
-    ...(values.user !== undefined && { users: Object.fromEntries(values.user.map(credentials)) }),
-    ...(values.vhost !== undefined && { virtualHosts: values.vhost }),
-    ...(values['memory-mb'] !== undefined && {
-      memoryHighWaterBytes: whole('--memory-mb', values['memory-mb'], 1, 1024 * 1024) * MIB,
+    ...(values.user !== undefined && { users: users(values.user) }),
+    ...(values.vhost !== undefined && { virtualHosts: virtualHosts(values.vhost) }),
+    ...(values['memory-mib'] !== undefined && {
+      memoryHighWaterBytes: whole('--memory-mib', values['memory-mib'], 1, 1024 * 1024) * MIB,
     }),
     ...(values.heartbeat !== undefined && { heartbeatSeconds: whole('--heartbeat', values.heartbeat, 0, 65_535) }),
   };
@@ -78,6 +78,18 @@ function whole(option: string, value: string, least: number, most: number): numb
   const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
   if (number >= least && number <= most) return number;
   throw new UsageError(`${option} must be a whole number from ${least} to ${most}, not '${value}'`);
+}
+
+function users(given: string[]): Record<string, string> {
+  const all = given.map(credentials);
+  const names = new Set(all.map(([name]) => name));
+  if (names.size < all.length) throw new UsageError('--user names the same user twice');
+  return Object.fromEntries(all);
+}
+
+function virtualHosts(names: string[]): string[] {
+  if (names.includes('')) throw new UsageError('--vhost needs a name');
+  return names;
 }
 
 function credentials(user: string): [name: string, password: string] {

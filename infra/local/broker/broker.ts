@@ -19,11 +19,11 @@ export interface BrokerOptions {
   virtualHosts?: readonly string[];
   /** Proposed to clients, which may lower it or turn it off with 0. Default 60. */
   heartbeatSeconds?: number;
-  /** Default 128 KiB, as RabbitMQ's. */
+  /** Default 128 KiB, as RabbitMQ's; at least 4096. */
   maxFrameBytes?: number;
-  /** Per connection. Default 2047. */
+  /** Per connection. Default 2047; at least 1. */
   maxChannels?: number;
-  /** Default 128 MiB. */
+  /** Default 128 MiB, and no more than the memory's high water mark: a message above that could never be received. */
   maxMessageBytes?: number;
   /**
    * What messages may take before publishers are blocked. Default 512 MiB: several messages of the largest size, and
@@ -52,7 +52,7 @@ export interface BrokerConnection {
 export interface Broker {
   readonly host: string;
   readonly port: number;
-  /** With the credentials of the first user, and the first virtual host. */
+  /** With the credentials of a user, and the first virtual host. */
   readonly url: string;
   /** Those that are open now. */
   readonly connections: readonly BrokerConnection[];
@@ -69,7 +69,7 @@ export interface Broker {
 // Clients that are told to go answer at once; one that does not is not waited for.
 const CLOSE_GRACE_MS = 200;
 
-/** @throws (rejects) with `code` EADDRINUSE when the port is taken */
+/** @throws (rejects) with `code` EADDRINUSE when the port is taken; RangeError for a limit that shuts every client out */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { host = '127.0.0.1', port = 5672, users = { guest: 'guest' } } = options;
   const { virtualHosts = ['/'], memoryHighWaterBytes = 512 * 1024 * 1024 } = options;
@@ -79,9 +79,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const connectionOptions: ConnectionOptions = {
     users,
     heartbeatSeconds: options.heartbeatSeconds ?? 60,
-    maxFrameBytes: options.maxFrameBytes ?? 128 * 1024,
-    maxChannels: options.maxChannels ?? 2047,
-    maxMessageBytes: options.maxMessageBytes ?? 128 * 1024 * 1024,
+    maxFrameBytes: atLeast(4096, options.maxFrameBytes ?? 128 * 1024),
+    maxChannels: atLeast(1, options.maxChannels ?? 2047),
+    maxMessageBytes: Math.min(options.maxMessageBytes ?? 128 * 1024 * 1024, memoryHighWaterBytes),
     memory,
     findVirtualHost: (name) => hosts.get(name),
   };
@@ -112,7 +112,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   return {
     host,
     port: boundPort,
-    url: `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${boundPort}${path}`,
+    url: `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${reachable(host)}:${boundPort}${path}`,
     get connections() {
       return [...connections].filter((connection) => connection.isOpen);
     },
@@ -132,4 +132,17 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       for (const each of hosts.values()) each.close();
     },
   };
+}
+
+/** Below the least value no client could connect. */
+function atLeast(least: number, value: number): number {
+  if (value < least) throw new RangeError(`${value} is too few: at least ${least}`);
+  return value;
+}
+
+/** The address as it stands in a URL; of one that means every address, the one of this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }

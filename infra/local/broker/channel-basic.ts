@@ -151,13 +151,13 @@ function byQueueAndTag(a: Group, b: Group): number {
 }
 
 function settle(channel: Channel, deliveryTag: bigint, multiple: boolean, verdict: Verdict): void {
-  const settlements = taken(channel, deliveryTag, multiple, verdict);
+  const settlements = takeUnsettled(channel, deliveryTag, multiple, verdict);
   if (channel.mode === 'tx') channel.transaction.settlements.push(...settlements);
   else carryOut(channel, settlements);
 }
 
 /** Tag 0 with `multiple` is all there are. */
-function taken(channel: Channel, deliveryTag: bigint, multiple: boolean, verdict: Verdict): Settlement[] {
+function takeUnsettled(channel: Channel, deliveryTag: bigint, multiple: boolean, verdict: Verdict): Settlement[] {
   const last = Number(deliveryTag);
   const all = multiple && last === 0;
   const exact = channel.unsettled.get(last);
@@ -179,7 +179,7 @@ function taken(channel: Channel, deliveryTag: bigint, multiple: boolean, verdict
 function recover(channel: Channel, requeue: boolean, answer: () => void): void {
   if (!requeue) throw notImplemented('requeue=false');
   answer();
-  carryOut(channel, taken(channel, 0n, true, 'requeued'));
+  carryOut(channel, takeUnsettled(channel, 0n, true, 'requeued'));
 }
 
 function createConsumer(

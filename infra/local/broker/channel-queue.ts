@@ -18,16 +18,16 @@ export const queueMethods: Handlers = {
       if (name !== REPLY_TO && !virtualHost.replyConsumers.has(name)) {
         throw notFound('queue', name, virtualHost.name);
       }
-      return declared(channel, args, name, 0, 1);
+      return answerDeclare(channel, args, name, 0, 1);
     }
     const queue = args.passive ? virtualHost.queue(name, connection) : declare(channel, name, args);
     queue.touch();
-    declared(channel, args, queue.name, queue.messageCount, queue.consumers.size);
+    answerDeclare(channel, args, queue.name, queue.messageCount, queue.consumers.size);
   },
 
   'queue.bind'(channel, args) {
     const { virtualHost } = channel;
-    const { queueName, routingKey } = bound(channel, args);
+    const { queueName, routingKey } = bindingOf(channel, args);
     refuseDefault(args.exchange);
     const exchange = virtualHost.exchange(entityName(args.exchange));
     const queue = virtualHost.queue(queueName, channel.connection);
@@ -37,7 +37,7 @@ export const queueMethods: Handlers = {
 
   'queue.unbind'(channel, args) {
     const { virtualHost, connection } = channel;
-    const { queueName, routingKey } = bound(channel, args);
+    const { queueName, routingKey } = bindingOf(channel, args);
     refuseDefault(args.exchange);
     const exchange = virtualHost.findExchange(entityName(args.exchange));
     const queue = virtualHost.findQueue(queueName);
@@ -54,7 +54,7 @@ export const queueMethods: Handlers = {
 
   'queue.delete'(channel, { queue, ifUnused, ifEmpty, nowait }) {
     const { virtualHost, connection } = channel;
-    const found = virtualHost.findQueue(expanded(channel, queue));
+    const found = virtualHost.findQueue(queueNameOf(channel, queue));
     let messageCount = 0;
     if (found !== undefined) {
       virtualHost.checkAccess(found, connection);
@@ -123,7 +123,7 @@ function checkDuration(args: Arguments<'queue.declare'>, name: string, vhost: st
   if (!args.durable) throw refused('non-durable');
 }
 
-function declared(
+function answerDeclare(
   channel: Channel,
   { nowait }: Arguments<'queue.declare'>,
   queue: string,
@@ -135,15 +135,15 @@ function declared(
 }
 
 /** With neither queue nor key named, the key is the queue's name. */
-function bound(
+function bindingOf(
   channel: Channel,
   { queue, routingKey }: { queue: string; routingKey: string },
 ): { queueName: string; routingKey: string } {
-  const queueName = expanded(channel, queue);
+  const queueName = queueNameOf(channel, queue);
   return { queueName, routingKey: queue === '' && routingKey === '' ? queueName : routingKey };
 }
 
-function expanded(channel: Channel, name: string): string {
+function queueNameOf(channel: Channel, name: string): string {
   return lastIfEmpty(channel, entityName(name));
 }
 

@@ -283,6 +283,8 @@ export class Connection implements ChannelConnection {
 
   private fail(error: unknown): void {
     const known = error instanceof AmqpError ? error : internalError();
+    // Of a fault of the broker's own the client learns no more than this; whoever runs the broker does.
+    if (known !== error) process.emitWarning(error as Error);
     if (known.scope === 'socket') this.hangUp();
     else if (this.state === 'running' || (this.isOpening() && known.code !== 541)) this.tell(known);
     else if (this.state === 'handshake') this.refuse();

@@ -32,8 +32,8 @@ export class ConsumerRing {
   private active: QueueConsumer | undefined;
 
   /**
-   * @param singleActive the first that came takes everything until it leaves (`x-single-active-consumer`), and after it the first
-   * of the highest priority or the first of all
+   * @param singleActive the first that came takes everything until it leaves (`x-single-active-consumer`)
+   * @param activeByPriority the next one is then the highest in priority, and not the first that came
    */
   constructor(singleActive: boolean, activeByPriority: boolean) {
     this.singleActive = singleActive;
@@ -86,15 +86,13 @@ export class ConsumerRing {
     this.levels.sort((a, b) => b.priority - a.priority);
   }
 
-  /** Whether it was there. */
-  remove(consumer: QueueConsumer): boolean {
-    if (!this.arrivals.delete(consumer)) return false;
+  remove(consumer: QueueConsumer): void {
+    if (!this.arrivals.delete(consumer)) return;
     const level = this.levels.find((candidate) => candidate.priority === consumer.priority) as Level;
     const among = level.full.includes(consumer) ? level.full : level.members;
     among.splice(among.indexOf(consumer), 1);
     if (level.members.length + level.full.length === 0) this.levels = this.levels.filter((other) => other !== level);
     if (consumer === this.active) this.active = this.successor();
-    return true;
   }
 
   clear(): QueueConsumer[] {

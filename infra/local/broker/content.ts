@@ -118,7 +118,7 @@ export class ContentReader {
       throw unexpected('expected content body, got non content body frame instead');
     }
     this.missing -= received.size;
-    // What will be refused is counted, not kept. What is kept is copied: it must not hold on to all that the socket read.
+    // What will be refused is passed over. What is kept is copied: it must not hold on to all that the socket read.
     if (this.size <= this.maxBytes) this.parts.push(received.copyPayload());
   }
 }

@@ -4,6 +4,7 @@
  */
 
 export class Deque<T> {
+  /** As many as a power of two, for `slot`. */
   private items: (T | undefined)[] = new Array(16);
   private head = 0;
   private count = 0;
@@ -63,7 +64,7 @@ export class Deque<T> {
     if (this.count < this.items.length) return;
     const size = this.items.length;
     const larger = new Array<T | undefined>(size * 2);
-    for (let index = 0; index < size; index += 1) larger[index] = this.items[(this.head + index) % size];
+    for (let index = 0; index < size; index += 1) larger[index] = this.items[this.slot(index)];
     this.items = larger;
     this.head = 0;
   }

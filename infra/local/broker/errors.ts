@@ -1,6 +1,7 @@
 /**
  * What went wrong, as AMQP says it: a reply code, RabbitMQ's wording, and how much of the client it takes
- * down. The code alone decides the scope: a "soft" one closes the channel, a "hard" one the connection.
+ * down. The code decides the scope, a "soft" one closes the channel and a "hard" one the connection, unless the
+ * stream of bytes itself is broken.
  */
 
 import type { MethodName } from './methods';
@@ -9,7 +10,7 @@ import type { MethodName } from './methods';
  * `stream`: nothing that follows can be told apart, so the client is told and not listened to any more.
  * `socket`: RabbitMQ's reader crashes on this input, so the client sees its socket drop without a close method.
  */
-export type ErrorScope = 'channel' | 'connection' | 'stream' | 'socket';
+type ErrorScope = 'channel' | 'connection' | 'stream' | 'socket';
 
 const NAMES = {
   320: 'CONNECTION_FORCED',
@@ -26,7 +27,7 @@ const NAMES = {
   541: 'INTERNAL_ERROR',
 } as const;
 
-export type ReplyCode = keyof typeof NAMES;
+type ReplyCode = keyof typeof NAMES;
 
 const SOFT: ReadonlySet<ReplyCode> = new Set<ReplyCode>([403, 404, 405, 406]);
 

@@ -195,10 +195,21 @@ function sameItems(
   );
 }
 
+/** Texts and binaries by their octets. */
 function comparable(field: FieldValue): unknown {
-  if (field.type === 'decimal') return `decimal ${field.value.places} ${field.value.digits}`;
-  if (field.value instanceof Buffer) return field.value.toString('latin1');
-  return typeof field.value === 'bigint' ? Number(field.value) : field.value;
+  switch (field.type) {
+    case 'decimal':
+      return `decimal ${field.value.places} ${field.value.digits}`;
+    case 'longstr':
+    case 'binary':
+      return Buffer.from(field.value).toString('latin1');
+    case 'long':
+    case 'unsignedlong':
+    case 'timestamp':
+      return Number.isSafeInteger(Number(field.value)) ? Number(field.value) : field.value;
+    default:
+      return field.value;
+  }
 }
 
 function readEntries(source: Source, depth: number): Table {

@@ -6,7 +6,7 @@ import type { Outbox } from './outbox';
  * the connection.
  */
 
-export interface HeartbeatPeer {
+interface HeartbeatPeer {
   /** How often the client was heard so far. */
   chunksRead(): number;
   /** Whether anything of it would be read: who is blocked cannot be heard, and is not taken for dead. */

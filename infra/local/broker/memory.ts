@@ -4,7 +4,7 @@
  */
 
 /** What is counted: a message, however many hold it. */
-export interface Held {
+interface Held {
   /** How many hold it: queues, and a transaction that is not committed yet. For `Memory` alone to change. */
   holders: number;
   readonly encodedProperties: Buffer;

@@ -4,8 +4,8 @@ import { preconditionFailed } from './errors';
 import { type FieldValue, stringOf } from './fields';
 
 /**
- * A message on its way: where it was published, its properties and body. Immutable; queues share one among
- * them.
+ * A message on its way: where it was published, its properties and body. Immutable but for `holders`, which is
+ * Memory's; queues share one among them.
  */
 
 export interface Message {
@@ -21,7 +21,7 @@ export interface Message {
 }
 
 // What RabbitMQ accepts as an expiration: ten years.
-const MAX_EXPIRY_MS = 315_360_000_000;
+const MAX_EXPIRY_MS = 315_360_000_000n;
 
 /**
  * The message that a client published.
@@ -68,7 +68,7 @@ export function expirationMs(message: Message): number | undefined {
 }
 
 /** RabbitMQ's word for what is wrong with a time to live; undefined when it is fine. */
-export function expiryProblem(milliseconds: number): string | undefined {
+export function expiryProblem(milliseconds: bigint): string | undefined {
   if (milliseconds < 0) return `{value_negative,${milliseconds}}`;
   return milliseconds > MAX_EXPIRY_MS ? `{value_too_large,${milliseconds}}` : undefined;
 }
@@ -87,7 +87,7 @@ function expirationProblem(expiration: string): string | undefined {
   const [, digits, leftover] = /^([+-]?\d+)?([\s\S]*)$/.exec(expiration) ?? [];
   if (digits === undefined) return 'no_integer';
   if (leftover) return `{leftover_string,${JSON.stringify(leftover)}}`;
-  return expiryProblem(Number(digits));
+  return expiryProblem(BigInt(digits.replace('+', '')));
 }
 
 function routingKeysIn(properties: Properties, name: 'CC' | 'BCC'): string[] {

@@ -40,6 +40,7 @@ export class Outbox {
     this.pendingBytes += bytes.length;
   }
 
+  /** Whether to deliver more. Once it was answered no, `onDrain` is called when the client has read. */
   hasRoom(): boolean {
     const hasRoom = this.pendingBytes + this.socket.writableLength < HIGH_WATER_BYTES;
     if (!hasRoom) this.starved = true;
@@ -56,7 +57,8 @@ export class Outbox {
   flush(): void {
     const { pending, socket } = this;
     if (pending.length === 0) return;
-    const joined = this.pendingBytes <= MAX_JOINED_BYTES ? [Buffer.concat(pending)] : pending;
+    const isJoined = pending.length > 1 && this.pendingBytes <= MAX_JOINED_BYTES;
+    const joined = isJoined ? [Buffer.concat(pending)] : pending;
     this.pending = [];
     this.pendingBytes = 0;
     if (!socket.writable) return;

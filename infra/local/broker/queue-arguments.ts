@@ -27,11 +27,11 @@ const MAX_KEY_BYTES = 255;
 
 type Check = (value: FieldValue, args: Table) => string | undefined;
 
-// In the order in which RabbitMQ checks them. Arguments that are not here are kept and mean nothing.
+// In the order in which RabbitMQ checks them. A check is made for the types of queues that list the argument
+// (queue-type.ts); what a type lists and is not here may have any value.
 const CHECKS: Readonly<Record<string, Check>> = {
-  'x-expires': (value) => integerProblem(value, (n) => (n === 0 ? '{value_zero,0}' : expiryProblem(n))),
+  'x-expires': (value) => integerProblem(value, (n) => (n === 0n ? '{value_zero,0}' : expiryProblem(n))),
   'x-message-ttl': (value) => integerProblem(value, expiryProblem),
-  'x-dead-letter-exchange': () => undefined,
   'x-dead-letter-routing-key': (value, args) =>
     typeProblem(value, 'longstr') ??
     (Buffer.byteLength(String(value.value)) > MAX_KEY_BYTES ? 'too_long' : undefined) ??
@@ -43,7 +43,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'x-max-in-memory-length': (value) => integerProblem(value, negativeProblem),
   'x-max-in-memory-bytes': (value) => integerProblem(value, negativeProblem),
   'x-max-priority': (value) =>
-    integerProblem(value, (n) => negativeProblem(n) ?? (n > 255 ? `{max_value_exceeded,${n}}` : undefined)),
+    integerProblem(value, (n) => negativeProblem(n) ?? (n > 255n ? `{max_value_exceeded,${n}}` : undefined)),
   'x-overflow': (value) =>
     typeProblem(value, 'longstr') ?? (OVERFLOWS.has(String(value.value)) ? undefined : 'invalid_overflow'),
   'x-queue-mode': (value) =>
@@ -52,12 +52,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'x-queue-version': (value) =>
     integerProblem(
       value,
-      (n) => negativeProblem(n) ?? (n === 1 || n === 2 ? undefined : `"unsupported queue version '${n}'"`),
+      (n) => negativeProblem(n) ?? (n === 1n || n === 2n ? undefined : `"unsupported queue version '${n}'"`),
     ),
   'x-single-active-consumer': (value) => typeProblem(value, 'bool'),
   'x-queue-type': (value) => typeProblem(value, 'longstr') ?? queueTypeProblem(String(value.value)),
   'x-quorum-initial-group-size': (value) =>
-    integerProblem(value, (n) => (n === 0 ? '{value_zero,0}' : negativeProblem(n))),
+    integerProblem(value, (n) => (n === 0n ? '{value_zero,0}' : negativeProblem(n))),
   'x-queue-leader-locator': (value) =>
     typeProblem(value, 'longstr') ?? (LOCATORS.has(String(value.value)) ? undefined : 'invalid_queue_locator_arg'),
 };
@@ -170,10 +170,13 @@ export function queueType(args: Table): QueueType {
 
 export function integerProblem(
   value: FieldValue,
-  check: (integer: number) => string | undefined = () => undefined,
+  check: (integer: bigint) => string | undefined = () => undefined,
 ): string | undefined {
   const integer = integerOf(value);
-  return integer === undefined ? `"expected integer, got ${value.type}"` : check(integer);
+  // The value itself, because the words of an error have every digit of it.
+  return integer === undefined
+    ? `"expected integer, got ${value.type}"`
+    : check(BigInt(value.value as number | bigint));
 }
 
 function queueTypeProblem(name: string): string | undefined {
@@ -185,7 +188,7 @@ function typeProblem(value: FieldValue, type: FieldValue['type']): string | unde
   return value.type === type ? undefined : `{unacceptable_type,${value.type}}`;
 }
 
-function negativeProblem(integer: number): string | undefined {
+function negativeProblem(integer: bigint): string | undefined {
   return integer < 0 ? `{value_negative,${integer}}` : undefined;
 }
 

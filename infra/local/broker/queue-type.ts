@@ -45,10 +45,10 @@ export interface QueueType {
 export type ReturnCause = 'requeued' | 'abandoned';
 
 /** `place`: to where it stood. `front`: behind those that came back before, before all others. */
-export type WayBack = 'place' | 'front' | 'back' | 'dead';
+type WayBack = 'place' | 'front' | 'back' | 'dead';
 
 /** What lies in a queue ready, and whether it refused the message before. */
-export interface Load {
+interface Load {
   readonly count: number;
   readonly bytes: number;
   readonly refused: boolean;

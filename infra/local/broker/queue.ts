@@ -104,7 +104,7 @@ export class Queue {
       return 'accepted';
     }
     this.lane(message).push(entry);
-    this.counted(entry);
+    this.countIn(entry);
     this.dispatch();
     this.dropAboveLimit();
     this.watchExpiry();
@@ -121,6 +121,7 @@ export class Queue {
 
   /** Hands messages to consumers while any of them takes one. */
   dispatch(): void {
+    // With nothing to hand out, too: who has room at this moment decides whose turn is next.
     this.consumers.rejoin();
     while (this.readyCount > 0 && !this.closed) {
       const consumer = this.consumers.next();
@@ -145,7 +146,7 @@ export class Queue {
         this.bury(entry, 'delivery_limit');
         continue;
       }
-      this.counted(entry);
+      this.countIn(entry);
       if (way === 'place') toTheirPlace.push(entry);
       else if (way === 'front') (this.ready[RETURNED] as Deque<Entry>).push(entry);
       else this.lane(entry.message).push(entry);
@@ -259,7 +260,7 @@ export class Queue {
     return undefined;
   }
 
-  private counted(entry: Entry): void {
+  private countIn(entry: Entry): void {
     this.readyCount += 1;
     this.readyBytes += entry.message.body.length;
   }

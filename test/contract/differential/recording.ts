@@ -1,7 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What RabbitMQ said in each scenario, as text files that a reader may learn from, one for each file of scenarios. */
+/** What RabbitMQ said in each scenario, as text files that a reader may learn from, one for each area. */
+
+/** Stands where a transcript is looked for and there is none. */
+export const NOT_RECORDED =
+  'Not recorded yet: UPDATE_TRANSCRIPTS=1 .ci/with-rabbitmq npx jest differential.rabbitmq -t <area>';
 
 const HEADING = '\n## ';
 
@@ -17,9 +21,10 @@ export function recordedTranscripts(area: string): Map<string, string> {
   );
 }
 
-export function writeTranscripts(area: string, transcripts: ReadonlyMap<string, string>): void {
+/** @param version of the RabbitMQ that said so */
+export function writeTranscripts(area: string, version: string, transcripts: ReadonlyMap<string, string>): void {
   const sections = [...transcripts].map(([name, transcript]) => `${HEADING}${name}\n${transcript}\n`);
-  writeFileSync(fileOf(area), `# ${area}, as RabbitMQ 3.10.8 says it\n${sections.join('')}`);
+  writeFileSync(fileOf(area), `# ${area}, as RabbitMQ ${version} says it\n${sections.join('')}`);
 }
 
 function fileOf(area: string): string {

@@ -108,6 +108,7 @@ export class ScriptConnection {
     }
   }
 
+  /** Sorted: what no step waited for may come in any order. */
   untaken(): string[] {
     const lines = this.wire
       .rest()

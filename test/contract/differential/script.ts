@@ -5,7 +5,7 @@ import { Wire } from './wire';
 
 /**
  * A scenario is a script of what clients do; its transcript is every method they sent and every answer they took, line by
- * line. The same script run against two brokers gives the same transcript, or the brokers differ. What a broker may
+ * line, but for the opening of connections and channels where that is not the subject. The same script run against two brokers gives the same transcript, or the brokers differ. What a broker may
  * do in any order (a delivery and a confirm) stands in the order in which the script takes it, and what no step took
  * stands at the end, so nothing that came is left out.
  */
@@ -41,14 +41,14 @@ export async function transcriptOf(scenario: Scenario, target: Target): Promise<
 }
 
 export class Script {
-  readonly target: Target;
+  readonly #target: Target;
   readonly #prefix = `d${randomBytes(4).toString('hex')}.`;
   readonly #names = new Set<string>();
   readonly #connections: ScriptConnection[] = [];
   readonly #lines: string[] = [];
 
   constructor(target: Target) {
-    this.target = target;
+    this.#target = target;
   }
 
   /** A name for a queue or exchange that no other run has; the transcript shows the base. Both are deleted after the run. */
@@ -65,13 +65,24 @@ export class Script {
 
   /** For what happens by time: messages and queues that expire. */
   elapse(milliseconds: number): Promise<void> {
+    this.note(`(${milliseconds} ms pass)`);
     return sleep(milliseconds);
+  }
+
+  async setMemoryAlarm(on: boolean): Promise<void> {
+    this.note(`(the memory alarm goes ${on ? 'up' : 'down'})`);
+    await this.#target.setMemoryAlarm(on);
+  }
+
+  async closeConnections(virtualHost: string, reason: string): Promise<void> {
+    this.note(`(the operator closes the connections of ${virtualHost})`);
+    await this.#target.closeConnections(virtualHost, reason);
   }
 
   /** A socket on which nothing has been said. */
   async dial(): Promise<ScriptConnection> {
     const label = String.fromCharCode('a'.charCodeAt(0) + this.#connections.length);
-    const connection = new ScriptConnection(await Wire.dial(this.target.url), label, (line) => this.note(line));
+    const connection = new ScriptConnection(await Wire.dial(this.#target.url), label, (line) => this.note(line));
     this.#connections.push(connection);
     return connection;
   }

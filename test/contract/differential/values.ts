@@ -11,7 +11,7 @@ import type { PartialArguments, Received } from './wire';
 export type Plain = string | number | boolean | null | Typed | readonly Plain[] | { readonly [name: string]: Plain };
 
 /** A value whose type on the wire is spelled out, where the one that is guessed will not do. */
-export interface Typed {
+interface Typed {
   readonly typed: FieldValue;
 }
 
@@ -53,7 +53,7 @@ export function unwritten<N extends MethodName>(args: Written<N>): PartialArgume
   return Object.fromEntries(raw) as PartialArguments<N>;
 }
 
-/** `basic.deliver consumerTag="ctag" deliveryTag=1`: what is empty is left out. */
+/** `basic.deliver consumerTag="ctag" deliveryTag=1`: what is empty, zero or false is left out. */
 export function print({ method, properties, body }: Received): string {
   const content = properties === undefined ? '' : ` ${printContent(properties, body ?? Buffer.alloc(0))}`;
   return `${method.name}${printArguments(method.args)}${content}`;

@@ -30,6 +30,7 @@ export class Wire {
   #ended = false;
   #wake = (): void => undefined;
   #heartbeats = 0;
+  #isFirst = true;
   frameMaxBytes = 131_072;
   /** The protocol header, with which a server answers a client whose own it does not know. */
   header: Buffer | undefined;
@@ -116,10 +117,11 @@ export class Wire {
   }
 
   #read(chunk: Buffer): void {
-    if (chunk.toString('latin1', 0, 4) === 'AMQP') {
+    if (this.#isFirst && chunk.toString('latin1', 0, 4) === 'AMQP') {
       this.header = chunk;
       return;
     }
+    this.#isFirst = false;
     this.#reader.push(chunk);
     for (let next = this.#reader.next(); next !== undefined; next = this.#reader.next()) {
       const { type, channel, payload } = next;

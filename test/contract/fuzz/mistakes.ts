@@ -9,7 +9,7 @@ import { LOGIN, MAX_FRAME_BYTES } from './frames';
 
 /** Mistakes whose right answer is known from how they are made: what a client sends, and what it must hear. */
 
-export interface Mistake {
+interface Mistake {
   /** All that the client sends. */
   readonly bytes: Buffer;
   readonly heard: Heard;

@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { drain, holding, withQueue } from './with-queue';
+import { drain, holding, withQueue } from '../with-queue';
 
 /** basic.ack, nack and reject: which tags they take, and what they leave. */
 

@@ -1,6 +1,6 @@
+import { reached } from '../reached';
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
-import { reached } from './reached';
 
 /** How queues and exchanges are bound and unbound, and what is refused. */
 

@@ -130,7 +130,7 @@ export const connection: Scenario[] = [
     async run(script) {
       const [closed, spared] = [await script.connect({ virtualHost: 'second' }), await script.connect()];
       const channel = await spared.channel(1);
-      await script.target.closeConnections('second', 'maintenance tonight');
+      await script.closeConnections('second', 'maintenance tonight');
       await closed.control.receive('connection.close');
       await closed.hungUp();
       await channel.call('queue.declare', { queue: script.name('q') });
@@ -140,7 +140,7 @@ export const connection: Scenario[] = [
     name: 'the words of the operator are cut where they are too many',
     async run(script) {
       const closed = await script.connect({ virtualHost: 'second' });
-      await script.target.closeConnections('second', 'maintenance '.repeat(30));
+      await script.closeConnections('second', 'maintenance '.repeat(30));
       await closed.control.receive('connection.close');
     },
   },
@@ -275,10 +275,10 @@ export const connection: Scenario[] = [
 ];
 
 async function alarmed(script: Script, work: () => Promise<void>): Promise<void> {
-  await script.target.setMemoryAlarm(true);
+  await script.setMemoryAlarm(true);
   try {
     await work();
   } finally {
-    await script.target.setMemoryAlarm(false);
+    await script.setMemoryAlarm(false);
   }
 }

@@ -1,6 +1,6 @@
 import type { Scenario } from '../script';
 import { typed } from '../values';
-import { withQueue } from './with-queue';
+import { withQueue } from '../with-queue';
 
 /** basic.consume and basic.cancel: who receives what. */
 

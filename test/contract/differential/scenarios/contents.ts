@@ -1,6 +1,6 @@
 import type { Scenario } from '../script';
 import { typed } from '../values';
-import { withQueue } from './with-queue';
+import { withQueue } from '../with-queue';
 
 /** Properties, headers and bodies: what of a message arrives unchanged. */
 

@@ -1,7 +1,7 @@
+import { reached } from '../reached';
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
 import { type Plain, typed } from '../values';
-import { reached } from './reached';
 
 /** Ways that a publisher or an exchange adds to a message: copies to more keys (CC, BCC), and alternate exchanges. */
 

@@ -1,6 +1,6 @@
+import { reached } from '../reached';
 import type { Scenario, Script } from '../script';
 import { typed } from '../values';
-import { reached } from './reached';
 
 /** How exchanges come and go, and what is refused. Which messages they route where is in routing.ts. */
 

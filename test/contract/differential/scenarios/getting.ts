@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { withQueue } from './with-queue';
+import { withQueue } from '../with-queue';
 
 /** basic.get: one message at a time, on demand. */
 

@@ -113,7 +113,7 @@ export const limitsOfTime: Scenario[] = [
     },
   },
   {
-    name: 'a wrong expiration is found before a missing exchange is not',
+    name: 'a missing exchange is told before a wrong expiration',
     async run(script) {
       const channel = await script.open();
       channel.publish({ exchange: script.name('x'), routingKey: 'k', properties: { expiration: 'soon' } });
@@ -162,6 +162,7 @@ export const limitsOfTime: Scenario[] = [
       await script.elapse(1200);
       channel.publish({ routingKey: queue, mandatory: true });
       await channel.receive('basic.return');
+      await channel.confirms(1);
     },
   },
 ];

@@ -1,6 +1,6 @@
+import { reached } from '../reached';
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
-import { reached } from './reached';
 
 /** Names of queues, exchanges and keys with characters that are seldom used, and what error texts make of them. */
 

@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { withQueue } from './with-queue';
+import { withQueue } from '../with-queue';
 
 /** basic.qos: how many messages a consumer or a channel may hold. */
 

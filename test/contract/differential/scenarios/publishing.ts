@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { withQueue } from './with-queue';
+import { withQueue } from '../with-queue';
 
 /** What becomes of a message between basic.publish and its queue: its route, its return, its refusal. */
 

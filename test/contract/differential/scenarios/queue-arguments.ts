@@ -31,6 +31,15 @@ export const queueArguments: Scenario[] = [
     }),
   ),
   {
+    name: 'an integer of any size is told with all its digits',
+    run: (script) =>
+      declareEach(script, [
+        { 'x-message-ttl': typed({ type: 'long', value: 2n ** 63n - 1n }) },
+        { 'x-max-length': typed({ type: 'long', value: -(2n ** 53n) - 1n }) },
+        { 'x-queue-version': typed({ type: 'long', value: 2n ** 53n + 1n }) },
+      ]),
+  },
+  {
     name: 'every type of integer will do',
     run: (script) =>
       declareEach(script, [

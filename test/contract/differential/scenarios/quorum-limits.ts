@@ -89,6 +89,7 @@ export const quorumLimits: Scenario[] = [
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       channel.publish({ routingKey: queue, body: 'delivered' });
       await channel.deliveries(1);
+      await channel.confirms(1);
     },
   },
   {
@@ -121,6 +122,7 @@ export const quorumLimits: Scenario[] = [
       await channel.call('queue.bind', { queue: dead, exchange: 'amq.fanout' });
       const headers = { zebra: 1, CC: ['copy'], BCC: ['hidden'] };
       channel.publish({ routingKey: queue, properties: { headers, messageId: 'm1', deliveryMode: 1 } });
+      await channel.confirms(1);
       await letters(channel, script, 1);
     },
   },

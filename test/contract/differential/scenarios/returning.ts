@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { drain, holding, withQueue } from './with-queue';
+import { drain, holding, withQueue } from '../with-queue';
 
 /** Where messages go that come back, by requeue, recover or the end of their holder: to their place, marked as redelivered. */
 

@@ -1,7 +1,7 @@
+import { reached } from '../reached';
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
 import { type Plain, typed } from '../values';
-import { reached } from './reached';
 
 /** Which queues a message reaches, by the type of its exchange. */
 
@@ -169,6 +169,28 @@ export const routing: Scenario[] = [
         { c: 2, b: 1 },
         { b: typed({ type: 'byte', value: 1 }), c: 2 },
         null,
+      ];
+      for (const a of values) {
+        channel.publish({ exchange, properties: { headers: { a } } });
+        await reached(channel, queues);
+      }
+    },
+  },
+  {
+    name: 'headers are compared digit by digit and octet by octet',
+    async run(script) {
+      const long = (value: bigint) => typed({ type: 'long', value });
+      const { channel, exchange, queues } = await boundByHeaders(script, {
+        number: { a: long(2n ** 53n) },
+        text: { a: 'é' },
+        octet: { a: typed({ type: 'longstr', value: Buffer.from([0xe9]) }) },
+      });
+      const values: Plain[] = [
+        long(2n ** 53n),
+        long(2n ** 53n + 1n),
+        'é',
+        typed({ type: 'binary', value: Buffer.from('é') }),
+        typed({ type: 'binary', value: Buffer.from([0xe9]) }),
       ];
       for (const a of values) {
         channel.publish({ exchange, properties: { headers: { a } } });

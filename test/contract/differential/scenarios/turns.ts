@@ -1,5 +1,5 @@
 import type { Scenario } from '../script';
-import { drain, withQueue } from './with-queue';
+import { drain, withQueue } from '../with-queue';
 
 /** Whose turn it is among the consumers of a queue, as they come, leave, fill up and have room again. */
 

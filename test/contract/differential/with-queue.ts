@@ -1,5 +1,5 @@
-import type { Script } from '../script';
-import type { ScriptChannel } from '../script-connection';
+import type { Script } from './script';
+import type { ScriptChannel } from './script-connection';
 
 /** How many a scenario begins, and how it looks at what is left. */
 

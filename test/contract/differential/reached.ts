@@ -1,4 +1,4 @@
-import type { ScriptChannel } from '../script-connection';
+import type { ScriptChannel } from './script-connection';
 
 /**
  * Empties the queues and writes how many messages were in each; what the channel published before has reached them by
