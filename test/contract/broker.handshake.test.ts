@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Broker, startBroker } from '../../infra/local/broker/broker';
 import { encodeMethod } from '../../infra/local/broker/codec';
 import { frame } from '../../infra/local/broker/framing';
-import { method } from '../helpers/amqp-frames';
-import { bareClient, type Login } from '../helpers/bare-client';
+import { type Login, method } from '../helpers/amqp-frames';
+import { bareClient } from '../helpers/bare-client';
 
 /** How a connection to the embedded broker begins and ends, in what no client library shows. */
 

@@ -1,10 +1,21 @@
 import { encodeMethod, encodeProperties, type Properties } from '../../infra/local/broker/codec';
+import type { FieldValue } from '../../infra/local/broker/fields';
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD, frame } from '../../infra/local/broker/framing';
 import { type Arguments, type FieldKinds, METHODS, type MethodName } from '../../infra/local/broker/methods';
 
 /** What a client says, as bytes, for clients of tests that hide nothing. */
 
 export const PROTOCOL_HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
+
+export interface Login {
+  mechanism?: string;
+  response?: string;
+  capabilities?: readonly string[];
+  virtualHost?: string;
+  channelMax?: number;
+  frameMax?: number;
+  heartbeat?: number;
+}
 
 const BASIC_CLASS = 60;
 
@@ -44,4 +55,22 @@ export function content(channel: number, bytes: Buffer, properties: Properties =
   const step = maxFrameBytes - FRAME_OVERHEAD;
   for (let at = 0; at < bytes.length; at += step) frames.push(body(channel, bytes.subarray(at, at + step)));
   return Buffer.concat(frames);
+}
+
+/** All that a client says until its connection is open, without a look at the answers. */
+export function login(options: Login = {}): Buffer[] {
+  const { mechanism = 'PLAIN', response = '\0guest\0guest', capabilities = [], virtualHost = '/' } = options;
+  const { channelMax = 2047, frameMax = 131_072, heartbeat = 0 } = options;
+  const able = capabilities.map((name): [string, FieldValue] => [name, { type: 'bool', value: true }]);
+  return [
+    PROTOCOL_HEADER,
+    method(0, 'connection.start-ok', {
+      clientProperties: new Map([['capabilities', { type: 'table', value: new Map(able) }]]),
+      mechanism,
+      response: Buffer.from(response, 'latin1'),
+      locale: 'en_US',
+    }),
+    method(0, 'connection.tune-ok', { channelMax, frameMax, heartbeat }),
+    method(0, 'connection.open', { virtualHost }),
+  ];
 }

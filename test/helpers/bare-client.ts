@@ -1,21 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { decodeMethod } from '../../infra/local/broker/codec';
-import type { FieldValue } from '../../infra/local/broker/fields';
 import { FrameReader } from '../../infra/local/broker/framing';
 import type { Method, MethodName } from '../../infra/local/broker/methods';
-import { method, PROTOCOL_HEADER } from './amqp-frames';
+import { type Login, login, method } from './amqp-frames';
 
 /** A client of bare frames, for what amqplib would never send and what it does not show. */
-
-export interface Login {
-  heartbeat?: number;
-  channelMax?: number;
-  virtualHost?: string;
-  mechanism?: string;
-  response?: string;
-  capabilities?: readonly string[];
-}
 
 interface BareFrame {
   readonly type: number;
@@ -66,23 +56,7 @@ export async function bareClient(port: number) {
     destroy: () => socket.destroy(),
     pause: () => socket.pause(),
     resume: () => socket.resume(),
-    /** All at once, without a look at the answers. */
-    login(login: Login = {}) {
-      const { heartbeat = 0, channelMax = 2047, virtualHost = '/', mechanism = 'PLAIN' } = login;
-      const { response = '\0guest\0guest', capabilities = [] } = login;
-      const able = capabilities.map((name): [string, FieldValue] => [name, { type: 'bool', value: true }]);
-      send(
-        PROTOCOL_HEADER,
-        method(0, 'connection.start-ok', {
-          clientProperties: new Map([['capabilities', { type: 'table', value: new Map(able) }]]),
-          mechanism,
-          response: Buffer.from(response, 'latin1'),
-          locale: 'en_US',
-        }),
-        method(0, 'connection.tune-ok', { channelMax, frameMax: 131_072, heartbeat }),
-        method(0, 'connection.open', { virtualHost }),
-      );
-    },
+    login: (options: Login = {}) => send(...login(options)),
     async closeReason() {
       await received('connection.close');
       const close = methods().find(({ name }) => name === 'connection.close');

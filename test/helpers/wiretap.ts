@@ -1,5 +1,8 @@
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import { decodeMethod } from '../../infra/local/broker/codec';
+import { FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader } from '../../infra/local/broker/framing';
+import { PROTOCOL_HEADER } from './amqp-frames';
 
 /**
  * A wire to a broker that overhears what passes: for what no client tells of itself, whatever language it speaks.
@@ -27,10 +30,8 @@ export interface Overheard {
   end: 'none' | 'asked' | 'answered' | 'goodbye';
 }
 
-const METHOD = 1;
-const HEARTBEAT = 8;
-const HEADER_BYTES = 7;
-const GREETING_BYTES = 8;
+const GREETING_BYTES = PROTOCOL_HEADER.length;
+const MAX_FRAME_BYTES = 1024 * 1024;
 
 /** @param brokerUrl without a virtual host. */
 export async function startWiretap(brokerUrl: string): Promise<Wiretap> {
@@ -58,11 +59,11 @@ export async function startWiretap(brokerUrl: string): Promise<Wiretap> {
     }
     client.on(
       'data',
-      frames(GREETING_BYTES, (type, payload) => overhearClient(said, type, payload)),
+      frames(GREETING_BYTES, (frame) => overhearClient(said, frame)),
     );
     upstream.on(
       'data',
-      frames(0, (type, payload) => overhearBroker(said, type, payload)),
+      frames(0, (frame) => overhearBroker(said, frame)),
     );
     client.on('close', () => {
       if (said.end === 'answered') said.end = 'goodbye';
@@ -91,46 +92,31 @@ export async function startWiretap(brokerUrl: string): Promise<Wiretap> {
   };
 }
 
-/** Takes bytes as they come and hands out frames, type and payload, after `skipped` bytes that are none. */
-function frames(skipped: number, take: (type: number, payload: Buffer) => void): (chunk: Buffer) => void {
-  let rest = Buffer.alloc(0);
-  let toSkip = skipped;
+/** Reads what passes frame by frame, after `greetingBytes` that are none. */
+function frames(greetingBytes: number, take: (frame: Frame) => void): (chunk: Buffer) => void {
+  const reader = new FrameReader(MAX_FRAME_BYTES);
+  let greeted = greetingBytes === 0;
   return (chunk) => {
-    rest = Buffer.concat([rest, chunk]);
-    if (rest.length < toSkip) return;
-    rest = rest.subarray(toSkip);
-    toSkip = 0;
-    while (rest.length > HEADER_BYTES) {
-      const end = HEADER_BYTES + rest.readUInt32BE(3);
-      if (rest.length <= end) return;
-      take(rest.readUInt8(0), rest.subarray(HEADER_BYTES, end));
-      rest = rest.subarray(end + 1);
-    }
+    reader.push(chunk);
+    greeted ||= reader.takeRaw(greetingBytes) !== undefined;
+    if (!greeted) return;
+    for (let next = reader.next(); next !== undefined; next = reader.next()) take(next);
   };
 }
 
-function overhearClient(said: Overheard, type: number, payload: Buffer): void {
-  if (type === HEARTBEAT) said.heartbeats.ofClient += 1;
-  else if (method(type, payload) === 'connection.tune-ok') said.heartbeatSeconds = payload.readUInt16BE(10);
-  else if (method(type, payload) === 'connection.close') said.end = 'asked';
+function overhearClient(said: Overheard, { type, payload }: Frame): void {
+  if (type === FRAME_HEARTBEAT) said.heartbeats.ofClient += 1;
+  if (type !== FRAME_METHOD) return;
+  const { name, args } = decodeMethod(payload);
+  if (name === 'connection.tune-ok') said.heartbeatSeconds = args.heartbeat;
+  else if (name === 'connection.close') said.end = 'asked';
 }
 
-function overhearBroker(said: Overheard, type: number, payload: Buffer): void {
-  if (type === HEARTBEAT) said.heartbeats.ofBroker += 1;
-  const name = method(type, payload);
+function overhearBroker(said: Overheard, { type, payload }: Frame): void {
+  if (type === FRAME_HEARTBEAT) said.heartbeats.ofBroker += 1;
+  if (type !== FRAME_METHOD) return;
+  const { name, args } = decodeMethod(payload);
   if (name === 'basic.ack') said.confirms += 1;
-  else if (name === 'channel.close' || name === 'connection.close') said.refusals.push(payload.readUInt16BE(4));
+  else if (name === 'channel.close' || name === 'connection.close') said.refusals.push(args.replyCode);
   else if (name === 'connection.close-ok' && said.end === 'asked') said.end = 'answered';
-}
-
-const METHODS: Record<string, string> = {
-  '10.31': 'connection.tune-ok',
-  '10.50': 'connection.close',
-  '10.51': 'connection.close-ok',
-  '20.40': 'channel.close',
-  '60.80': 'basic.ack',
-};
-
-function method(type: number, payload: Buffer): string | undefined {
-  return type === METHOD ? METHODS[`${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)}`] : undefined;
 }

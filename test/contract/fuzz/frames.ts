@@ -1,5 +1,5 @@
 import type { FieldValue } from '../../../infra/local/broker/fields';
-import { content, method, PROTOCOL_HEADER } from '../../helpers/amqp-frames';
+import { content, login, method } from '../../helpers/amqp-frames';
 
 /** What a client says that does all right: the words, which the other modules here get wrong. */
 
@@ -7,16 +7,13 @@ export const MAX_FRAME_BYTES = 8192;
 
 /** As far as a channel 1 that is open. */
 export const LOGIN = [
-  PROTOCOL_HEADER,
-  method(0, 'connection.start-ok', {
-    clientProperties: new Map([['capabilities', capabilities('consumer_cancel_notify', 'connection.blocked')]]),
-    mechanism: 'PLAIN',
-    response: Buffer.from('\0guest\0guest'),
-    locale: 'en_US',
+  ...login({
+    capabilities: ['consumer_cancel_notify', 'connection.blocked'],
+    channelMax: 9,
+    frameMax: MAX_FRAME_BYTES,
+    // Of a client that is made to wait nothing is read: that it has gone shows when a heartbeat is sent to it.
+    heartbeat: 2,
   }),
-  // Of a client that is made to wait nothing is read: that it has gone shows when a heartbeat is sent to it.
-  method(0, 'connection.tune-ok', { channelMax: 9, frameMax: MAX_FRAME_BYTES, heartbeat: 2 }),
-  method(0, 'connection.open', { virtualHost: '/' }),
   method(1, 'channel.open'),
 ];
 
@@ -60,7 +57,3 @@ export const SESSION = [
   method(1, 'channel.close', { replyCode: 200, replyText: 'bye' }),
   GOODBYE,
 ];
-
-function capabilities(...names: string[]): FieldValue {
-  return { type: 'table', value: new Map(names.map((name) => [name, { type: 'bool', value: true }])) };
-}
