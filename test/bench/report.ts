@@ -67,7 +67,7 @@ function speedCells({ workload, rounds }: SpeedRow): string[] {
     ...pair(p50, (value) => decimals(value, 3)),
     decimals(slower, 2),
     ...pair(p99, (value) => decimals(value, 1)),
-    met === undefined ? '' : workload.measuresBroker ? verdict(met) : 'none',
+    met === undefined ? '' : workload.measuresBroker ? verdict(met) : '-',
   ];
 }
 
@@ -99,7 +99,10 @@ const megabytes = (bytes: number) => decimals(bytes / 1024 / 1024, 0);
 const decimals = (value: number | undefined, digits: number) => value?.toFixed(digits) ?? '';
 const verdict = (met: boolean) => (met ? 'met' : 'MISSED');
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns with nothing in them, as those of a RabbitMQ that is not there, are left out. */
+function table(titles: readonly string[], allCells: readonly (readonly string[])[]): string {
+  const filled = [...titles.keys()].filter((column) => allCells.some((row) => row[column]));
+  const [head = [], ...rows] = [titles, ...allCells].map((row) => filled.map((column) => row[column] ?? ''));
   const widths = head.map((title, column) =>
     Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
   );

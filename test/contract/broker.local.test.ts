@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Broker, type BrokerOptions, startBroker } from '../../infra/local/broker/broker';
 import { frame } from '../../infra/local/broker/framing';
-import { method } from '../helpers/amqp-frames';
+import { header, method } from '../helpers/amqp-frames';
 import { bareClient, until } from '../helpers/bare-client';
 
 /**
@@ -47,6 +47,23 @@ describe('starting and closing', () => {
     expect(guarded.url).toBe(`amqp://a%20b:p%2Fw@127.0.0.1:${guarded.port}`);
     await (await client(guarded.url)).close();
     await expect(connect(guarded.url.replace('p%2Fw', 'x'))).rejects.toThrow('403');
+  });
+
+  test('a broker that listens everywhere names an address that can be dialled', async () => {
+    const open = await start({ host: '0.0.0.0' });
+    expect(open.url).toBe(`amqp://guest:guest@127.0.0.1:${open.port}`);
+    await (await client(open.url)).close();
+  });
+
+  test('its limits are proposed to clients, and none that shuts every client out is taken', async () => {
+    const small = await start({ maxChannels: 5, maxFrameBytes: 8192, heartbeatSeconds: 7 });
+    const raw = await bareClient(small.port);
+    raw.login();
+    await raw.received('connection.tune');
+    const tune = raw.methods().find(({ name }) => name === 'connection.tune');
+    expect(tune?.args).toEqual({ channelMax: 5, frameMax: 8192, heartbeat: 7 });
+    await expect(startBroker({ port: 0, maxChannels: 0 })).rejects.toThrow(RangeError);
+    await expect(startBroker({ port: 0, maxFrameBytes: 4095 })).rejects.toThrow(RangeError);
   });
 
   test('closeAllConnections tells every client why and leaves the broker running', async () => {
@@ -100,6 +117,49 @@ describe('limits', () => {
     expect((await publisher.checkQueue(queue)).messageCount).toBeGreaterThan(count / 4);
     slow.resume();
     await until(() => slow.frames.filter(({ type }) => type === 3).length === count);
+  });
+
+  test('a transaction may settle more messages than a call takes arguments', async () => {
+    const channel = await (await client()).createChannel();
+    const { queue } = await channel.assertQueue('many');
+    const count = 150_000;
+    const raw = await wire();
+    raw.login();
+    raw.send(method(1, 'channel.open'), method(1, 'tx.select'), method(1, 'basic.consume', { queue }));
+    const publish = Buffer.concat([method(2, 'basic.publish', { routingKey: queue }), header(2, 0)]);
+    raw.send(method(2, 'channel.open'), Buffer.alloc(count * publish.length, publish));
+    // Each delivery is a method and a header.
+    await until(() => raw.frames.length > 2 * count);
+    const before = raw.frames.length;
+    raw.send(method(1, 'basic.ack', { multiple: true }), method(1, 'tx.commit'));
+    await until(() => raw.frames.length > before);
+    expect(raw.methods().at(-1)?.name).toBe('tx.commit-ok');
+    raw.destroy();
+    await until(() => broker.heldBytes === 0);
+    expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 0 });
+  });
+
+  test('a chain of auto-deleted exchanges goes with its queue, however long it is', async () => {
+    const raw = await wire();
+    raw.login();
+    const length = 6_000;
+    const exchange = (index: number) => `link.${index}`;
+    raw.send(method(1, 'channel.open'), method(1, 'queue.declare', { queue: 'end', exclusive: true, nowait: true }));
+    for (let index = 0; index < length; index += 1) {
+      const declare = { exchange: exchange(index), type: 'fanout', autoDelete: true, nowait: true };
+      raw.send(method(1, 'exchange.declare', declare));
+      const bind = { destination: exchange(index), source: exchange(index - 1), nowait: true };
+      if (index > 0) raw.send(method(1, 'exchange.bind', bind));
+    }
+    raw.send(method(1, 'queue.bind', { queue: 'end', exchange: exchange(length - 1) }));
+    await raw.received('queue.bind-ok');
+    raw.destroy();
+    await until(() => broker.connections.length === 0);
+    const channel = await (await client()).createChannel();
+    channel.on('error', () => undefined);
+    await expect(channel.checkExchange(exchange(0))).rejects.toThrow(
+      "404 (NOT-FOUND) with message \"NOT_FOUND - no exchange 'link.0'",
+    );
   });
 
   test('a client that asks for more than it reads waits for its answers, and gets them all once it reads', async () => {

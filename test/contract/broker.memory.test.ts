@@ -181,6 +181,22 @@ describe('above the mark', () => {
     expect(most).toBeLessThan(MARK + MIB);
   });
 
+  test('a publisher whose own message ends the alarm goes on', async () => {
+    const { connection, channel } = await open();
+    const told: string[] = [];
+    for (const event of ['blocked', 'unblocked']) connection.on(event, () => told.push(event));
+    const kept = await channel.assertQueue('');
+    const { queue } = await channel.assertQueue('');
+    await channel.consume(queue, () => undefined, { noAck: true });
+    channel.sendToQueue(kept.queue, Buffer.alloc(MARK - 100_000));
+    await channel.waitForConfirms();
+    // Two frames: with the first it is above the mark, and with the second gone to its consumer.
+    channel.sendToQueue(queue, Buffer.alloc(200_000));
+    channel.sendToQueue(queue, Buffer.from('next'));
+    await channel.waitForConfirms();
+    expect(told).toEqual(['blocked', 'unblocked']);
+  });
+
   test('many publishers together stay within the mark and one frame each', async () => {
     const publishers = await Promise.all(Array.from({ length: 20 }, () => bareClient(broker.port)));
     // None is ever completed: nothing of it is in a queue.

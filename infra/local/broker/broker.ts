@@ -41,7 +41,7 @@ export interface BrokerConnection {
   close(reason?: string): void;
   /**
    * As when the network is cut: the broker forgets the connection at once, and its client hears nothing of that or
-   * of anything more, neither FIN nor RST. The socket stays until the client or the broker closes.
+   * of anything more, neither FIN nor RST. The socket stays until the broker closes.
    */
   drop(): void;
   /** The broker reads nothing more from this client, and goes on sending to it. */
@@ -69,7 +69,10 @@ export interface Broker {
 // Clients that are told to go answer at once; one that does not is not waited for.
 const CLOSE_GRACE_MS = 200;
 
-/** @throws (rejects) with `code` EADDRINUSE when the port is taken; RangeError for a limit that shuts every client out */
+/**
+ * @throws (rejects) with `code` EADDRINUSE when the port is taken; RangeError for a limit that shuts every client
+ * out
+ */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { host = '127.0.0.1', port = 5672, users = { guest: 'guest' } } = options;
   const { virtualHosts = ['/'], memoryHighWaterBytes = 512 * 1024 * 1024 } = options;

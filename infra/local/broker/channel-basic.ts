@@ -32,7 +32,8 @@ interface Group {
 export const basicMethods: Handlers = {
   'basic.qos'(channel, { prefetchSize, prefetchCount, global }) {
     if (prefetchSize !== 0) throw notImplemented(`prefetch_size!=0 (${prefetchSize})`);
-    // RabbitMQ's reading: `global` is the limit of the channel, else it is that of each consumer yet to come, and lifts the channel's.
+    // RabbitMQ's reading: `global` is the limit of the channel, else it is that of each consumer yet to come, and
+    // lifts the channel's.
     channel.prefetchPerChannel = global ? prefetchCount : 0;
     if (!global) channel.prefetchPerConsumer = prefetchCount;
     channel.reply('basic.qos-ok', {});
@@ -108,14 +109,16 @@ export const basicMethods: Handlers = {
 };
 
 /**
- * Carries out settlements of one verdict: requeued messages go back to their queue, rejected ones to the dead letter exchange. As in
- * RabbitMQ it goes by queue and consumer, and each has its room again before the next gives back: that decides who gets what.
+ * Carries out settlements of one verdict: requeued messages go back to their queue, rejected ones to the dead letter
+ * exchange. As in RabbitMQ it goes by queue and consumer, and each has its room again before the next gives back:
+ * that decides who gets what.
  */
 export function carryOut(channel: Channel, settlements: readonly Settlement[]): void {
   let ofConsumers = 0;
   for (const { queue, consumer, verdict, entries } of grouped(settlements)) {
     if (consumer !== undefined) {
       consumer.unsettled -= entries.length;
+      queue.consumers.rejoin(consumer);
       ofConsumers += entries.length;
     }
     if (verdict === 'acked') queue.forget(entries);
@@ -152,8 +155,9 @@ function byQueueAndTag(a: Group, b: Group): number {
 
 function settle(channel: Channel, deliveryTag: bigint, multiple: boolean, verdict: Verdict): void {
   const settlements = takeUnsettled(channel, deliveryTag, multiple, verdict);
-  if (channel.mode === 'tx') channel.transaction.settlements.push(...settlements);
-  else carryOut(channel, settlements);
+  if (channel.mode !== 'tx') carryOut(channel, settlements);
+  // One by one: there may be more than a call takes arguments.
+  else for (const settlement of settlements) channel.transaction.settlements.push(settlement);
 }
 
 /** Tag 0 with `multiple` is all there are. */

@@ -78,7 +78,10 @@ function refuseConditions(subject: string, { type }: Queue, conditions: Record<s
   );
 }
 
-/** The queue a method names; the empty name is the one that the channel declared last. Line ends are part of the name here. */
+/**
+ * The queue a method names; the empty name is the one that the channel declared last. Line ends are part of the name
+ * here.
+ */
 export function queueNamed(channel: Channel, name: string): Queue {
   return channel.virtualHost.queue(lastIfEmpty(channel, name), channel.connection);
 }

@@ -10,7 +10,7 @@ import { AmqpError, causedBy, channelError, commandInvalid, notImplemented } fro
 import { contentFrames, FRAME_METHOD, type Frame, frame } from './framing';
 import type { Message } from './message';
 import type { Arguments, Method, MethodName } from './methods';
-import type { Entry, Queue } from './queue';
+import { type Entry, type Queue, resumeByTurns } from './queue';
 import type { ReplyConsumer, VirtualHost } from './virtual-host';
 
 /**
@@ -184,12 +184,15 @@ export class Channel implements ReplyConsumer {
     return tag;
   }
 
-  /** Gives every consumer's queue a chance, after something made room. */
+  /** The queues that its consumers take from. */
+  queues(): Set<Queue> {
+    return new Set([...this.consumers.values()].map(({ queue }) => queue));
+  }
+
+  /** Gives every consumer's queue a chance, after something made room on the channel. */
   dispatch(): void {
-    const queues = [...new Set([...this.consumers.values()].map((consumer) => consumer.queue))];
-    // By turns: where they share the channel's prefetch, the first may take all the room.
-    this.turn = (this.turn + 1) % Math.max(queues.length, 1);
-    for (const queue of [...queues.slice(this.turn), ...queues.slice(0, this.turn)]) queue.dispatch();
+    this.turn += 1;
+    resumeByTurns(this.queues(), this.turn);
   }
 
   /** Confirms the next publish; they are numbered from the select. */
@@ -209,7 +212,8 @@ export class Channel implements ReplyConsumer {
     const { kind, from, to } = this.confirms;
     this.confirms = undefined;
     const deliveryTag = BigInt(to);
-    // A refusal is RabbitMQ's down to the bits that mean nothing: all up to its tag is confirmed anyway, and a publisher requeues nothing.
+    // A refusal is RabbitMQ's down to the bits that mean nothing: all up to its tag is confirmed anyway, and a
+    // publisher requeues nothing.
     const method =
       kind === 'basic.ack'
         ? encodeMethod(kind, { deliveryTag, multiple: to > from })

@@ -18,7 +18,7 @@ import {
   writeShortstr,
   written,
 } from './bytes';
-import { AmqpError, causedBy, droppedByReader, frameError } from './errors';
+import { AmqpError, causedBy, droppedByReader, frameError, internalError } from './errors';
 import { MalformedTable, readTable, type Table, writeTable } from './fields';
 import { type Arguments, type FieldKinds, METHODS, type Method, type MethodName } from './methods';
 
@@ -102,7 +102,8 @@ const scratch = createSink(64 * 1024);
 
 /**
  * The payload of a method frame.
- * @throws AmqpError 501 when the arguments do not fit the method; scope `socket` where RabbitMQ's reader crashes instead.
+ * @throws AmqpError 501 when the arguments do not fit the method; scope `socket` where RabbitMQ's reader crashes
+ * instead.
  */
 export function decodeMethod(payload: Buffer): Method {
   const classId = payload.readUInt16BE(0);
@@ -120,6 +121,15 @@ export function decodeMethod(payload: Buffer): Method {
   }
   if (source.at !== payload.length) throw cannotDecode(codec.name, payload);
   return { name: codec.name, args } as Method;
+}
+
+/** A method of the connection itself: RabbitMQ's reader stumbles over one that it cannot read. @throws AmqpError 541 */
+export function decodeConnectionMethod(payload: Buffer): Method {
+  try {
+    return decodeMethod(payload);
+  } catch (error) {
+    throw error instanceof AmqpError && error.scope === 'connection' ? internalError() : error;
+  }
 }
 
 /** The payload of a method frame. @throws RangeError for a short string above 255 bytes */

@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import { Channel, type ChannelConnection } from './channel';
-import { decodeMethod, encodeMethod, methodId } from './codec';
-import { AmqpError, causedBy, channelError, internalError, unexpectedFrame } from './errors';
-import { checkKind, FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader, frame, shownFrame } from './framing';
+import { decodeConnectionMethod, decodeMethod, encodeMethod, methodId } from './codec';
+import { AmqpError, causedBy, channelError, contained, internalError, unexpectedFrame } from './errors';
+import { checkKind, FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader, frame, misplacedFrame } from './framing';
 import { type Agreement, Handshake, type HandshakeOptions, isAcceptedHeader, PROTOCOL_HEADER } from './handshake';
 import { startHeartbeat } from './heartbeat';
 import type { Memory } from './memory';
 import type { Arguments, Method, MethodName } from './methods';
 import { Outbox } from './outbox';
+import { resumeByTurns } from './queue';
 import type { VirtualHost } from './virtual-host';
 
 /**
@@ -53,6 +54,7 @@ export class Connection implements ChannelConnection {
   /** By a test. */
   private paused = false;
   private chunksRead = 0;
+  private turn = 0;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
@@ -62,7 +64,9 @@ export class Connection implements ChannelConnection {
     this.memory = options.memory;
     this.reader = new FrameReader(options.maxFrameBytes);
     this.outbox = new Outbox(socket, () => {
-      for (const channel of this.channels.values()) channel.dispatch();
+      this.turn += 1;
+      // Each queue once, however many channels take from it.
+      resumeByTurns(new Set([...this.channels.values()].flatMap((channel) => [...channel.queues()])), this.turn);
       this.readOn();
     });
     socket.setNoDelay(true);
@@ -203,11 +207,11 @@ export class Connection implements ChannelConnection {
     }
     const { type, channel: number } = received;
     if (number === 0) {
-      if (type === FRAME_METHOD) this.handleMethod(decodeOwn(received.payload));
-      else if (type !== FRAME_HEARTBEAT) throw misplaced(received);
+      if (type === FRAME_METHOD) this.handleMethod(decodeConnectionMethod(received.payload));
+      else if (type !== FRAME_HEARTBEAT) throw misplacedFrame(received);
       return;
     }
-    if (this.state !== 'running' || type === FRAME_HEARTBEAT) throw misplaced(received);
+    if (this.state !== 'running' || type === FRAME_HEARTBEAT) throw misplacedFrame(received);
     // Asked before the frame: the message that raises the alarm is still taken.
     const { alarm } = this.memory;
     const channel = this.channels.get(number);
@@ -321,8 +325,8 @@ export class Connection implements ChannelConnection {
     this.blocked = false;
     for (const channel of this.unconfirmed) channel.flushConfirms();
     this.unconfirmed.clear();
-    for (const channel of [...this.channels.values()]) channel.end();
-    this.agreement?.virtualHost.removeQueuesOf(this);
+    for (const channel of [...this.channels.values()]) contained(() => channel.end());
+    contained(() => this.agreement?.virtualHost.removeQueuesOf(this));
   }
 
   private hangUpAfter(milliseconds: number): void {
@@ -336,17 +340,4 @@ export class Connection implements ChannelConnection {
     this.stopHeartbeat();
     this.endChannels();
   }
-}
-
-/** A method of the connection itself: RabbitMQ's reader stumbles where it cannot read one. */
-function decodeOwn(payload: Buffer): Method {
-  try {
-    return decodeMethod(payload);
-  } catch (error) {
-    throw error instanceof AmqpError && error.scope === 'connection' ? internalError() : error;
-  }
-}
-
-function misplaced(received: Frame): AmqpError {
-  return unexpectedFrame(shownFrame(received));
 }

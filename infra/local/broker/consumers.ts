@@ -21,7 +21,7 @@ interface Level {
   /** Whose turn is next comes first. */
   readonly members: QueueConsumer[];
   /** Those whose turn came while they had no room, in that order. */
-  full: QueueConsumer[];
+  readonly full: Set<QueueConsumer>;
 }
 
 export class ConsumerRing {
@@ -44,54 +44,57 @@ export class ConsumerRing {
     return this.arrivals.size;
   }
 
+  /** Where that is respected an exclusive consumer is the only one, so that the first tells. */
   get exclusive(): boolean {
-    for (const consumer of this.arrivals) if (consumer.exclusive) return true;
-    return false;
+    const [first] = this.arrivals;
+    return first?.exclusive ?? false;
   }
 
   next(): QueueConsumer | undefined {
     if (this.singleActive) return this.active?.canTake() ? this.active : undefined;
-    this.rejoin();
     for (const { members, full } of this.levels) {
       for (let consumer = members.shift(); consumer !== undefined; consumer = members.shift()) {
         if (consumer.canTake()) {
           members.push(consumer);
           return consumer;
         }
-        full.push(consumer);
+        full.add(consumer);
       }
     }
     return undefined;
   }
 
-  /** Consumers that were full and have room again have their turn after all others: so it matters when this is called. */
-  rejoin(): void {
-    for (const level of this.levels) {
-      if (level.full.length === 0) continue;
-      const { members, full } = level;
-      level.full = [];
-      for (const consumer of full) (consumer.canTake() ? members : level.full).push(consumer);
-    }
+  /** A consumer that was full and has room again has its turn after all others: so it matters when this is called. */
+  rejoin(consumer: QueueConsumer): void {
+    const level = this.levelOf(consumer);
+    if (!level?.full.has(consumer) || !consumer.canTake()) return;
+    level.full.delete(consumer);
+    level.members.push(consumer);
+  }
+
+  /** The same for all of them, after something that many share made room. */
+  rejoinAll(): void {
+    for (const { full } of this.levels) for (const consumer of full) this.rejoin(consumer);
   }
 
   add(consumer: QueueConsumer): void {
     this.arrivals.add(consumer);
     this.active ??= consumer;
-    const level = this.levels.find((candidate) => candidate.priority === consumer.priority);
+    const level = this.levelOf(consumer);
     if (level !== undefined) {
       level.members.push(consumer);
       return;
     }
-    this.levels.push({ priority: consumer.priority, members: [consumer], full: [] });
+    this.levels.push({ priority: consumer.priority, members: [consumer], full: new Set() });
     this.levels.sort((a, b) => b.priority - a.priority);
   }
 
   remove(consumer: QueueConsumer): void {
     if (!this.arrivals.delete(consumer)) return;
-    const level = this.levels.find((candidate) => candidate.priority === consumer.priority) as Level;
-    const among = level.full.includes(consumer) ? level.full : level.members;
-    among.splice(among.indexOf(consumer), 1);
-    if (level.members.length + level.full.length === 0) this.levels = this.levels.filter((other) => other !== level);
+    const level = this.levelOf(consumer) as Level;
+    const { members, full } = level;
+    if (!full.delete(consumer)) members.splice(members.indexOf(consumer), 1);
+    if (members.length + full.size === 0) this.levels = this.levels.filter((other) => other !== level);
     if (consumer === this.active) this.active = this.successor();
   }
 
@@ -101,6 +104,10 @@ export class ConsumerRing {
     this.levels = [];
     this.active = undefined;
     return all;
+  }
+
+  private levelOf({ priority }: QueueConsumer): Level | undefined {
+    return this.levels.find((level) => level.priority === priority);
   }
 
   private successor(): QueueConsumer | undefined {

@@ -25,7 +25,8 @@ export function deadLetterOf(queue: Queue, message: Message, reason: DeathReason
 }
 
 /**
- * Whether a letter that nobody rejected would be back in a queue where it died: it would go round for ever, so RabbitMQ drops it.
+ * Whether a letter that nobody rejected would be back in a queue where it died: it would go round for ever, so
+ * RabbitMQ drops it.
  */
 export function goesInCircles(letter: Message, reason: DeathReason, queue: string): boolean {
   if (reason === 'rejected') return false;
@@ -74,8 +75,8 @@ function withDeath(message: Message, queue: string, reason: DeathReason, now: Da
 }
 
 /**
- * Several records as RabbitMQ reads them: the first of each queue and reason, in reverse; what has no count gets the number
- * of its like. A single record stays as it is.
+ * Several records as RabbitMQ reads them: the first of each queue and reason, in reverse; what has no count gets the
+ * number of its like. A single record stays as it is.
  */
 function grouped(records: readonly FieldValue[]): readonly FieldValue[] {
   if (records.length < 2) return records;

@@ -87,3 +87,15 @@ export function erlangBinary(bytes: Buffer): string {
   const text = shown.toString('latin1');
   return /^[\x20-\x7e\b\t\n\f\r]+$/.test(text) ? `<<${JSON.stringify(text)}>>` : `<<${[...shown].join(',')}>>`;
 }
+
+/**
+ * At the end of a connection nobody is left to be told of a fault of the broker's own, and it must not end the
+ * process.
+ */
+export function contained(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    process.emitWarning(error as Error);
+  }
+}

@@ -57,9 +57,7 @@ export function routeFrom(
   // A set is walked in the order of insertion, including what is added on the way.
   for (const exchange of visited) {
     const found = new Set<Destination>();
-    for (const key of message.routingKeys) {
-      exchange.router.match(key, message.properties.headers, found);
-    }
+    exchange.router.match(message.routingKeys, message.properties.headers, found);
     const alternate = found.size === 0 && exchange.alternate ? exchangeNamed(exchange.alternate) : undefined;
     if (alternate !== undefined) visited.add(alternate);
     for (const destination of found) {

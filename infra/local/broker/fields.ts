@@ -122,7 +122,10 @@ for (const [name, codec] of Object.entries(FIELDS)) {
 // Far above any real table and far below what overflows the stack: a frame has room for 25,000 levels.
 const MAX_DEPTH = 500;
 
-/** Its length fits, and what is in it does not: RabbitMQ does not take that for a mistake of the client's, but stumbles. */
+/**
+ * Its length fits, and what is in it does not: RabbitMQ does not take that for a mistake of the client's, but
+ * stumbles.
+ */
 export class MalformedTable extends Malformed {}
 
 export const longstr = (value: string): FieldValue => ({ type: 'longstr', value });

@@ -1,4 +1,4 @@
-import { brokenStream, erlangBinary, frameError } from './errors';
+import { type AmqpError, brokenStream, erlangBinary, frameError, unexpectedFrame } from './errors';
 
 /** Frames out of a stream of bytes, however TCP cut it, and frames to write. */
 
@@ -52,7 +52,8 @@ export const HEARTBEAT = frame(FRAME_HEARTBEAT, 0, Buffer.alloc(0));
 
 /**
  * Cuts frames out of the chunks pushed into it.
- * @throws AmqpError 501 from `next` for a frame without its end octet, and for one above the limit, after which nothing can be read.
+ * @throws AmqpError 501 from `next` for a frame without its end octet, and for one above the limit, after which
+ * nothing can be read.
  */
 export class FrameReader {
   maxFrameBytes: number;
@@ -143,8 +144,13 @@ export function checkKind(received: Frame): void {
   if (!known) throw frameError(`${shownFrame(received)}: unknown_frame`);
 }
 
+/** For a frame at a place where it cannot be. */
+export function misplacedFrame(received: Frame): AmqpError {
+  return unexpectedFrame(shownFrame(received));
+}
+
 /** As RabbitMQ's texts show a frame: its type, and how its payload begins. */
-export function shownFrame({ type, payload }: Frame): string {
+function shownFrame({ type, payload }: Frame): string {
   const octets = payload.length > SHOWN_BYTES ? `first ${SHOWN_BYTES}` : 'all';
   return `type ${type}, ${octets} octets = ${erlangBinary(payload.subarray(0, SHOWN_BYTES))}`;
 }

@@ -42,7 +42,8 @@ type Reply = <N extends MethodName>(name: N, args: Arguments<N>) => void;
 const VERSION = '3.10.8';
 
 export const PROTOCOL_HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
-// The second is that of clients that mean 0-9-1 and write it as 0-9 did. The two of 0-8, which RabbitMQ still speaks, are refused.
+// The second is that of clients that mean 0-9-1 and write it as 0-9 did. The two of 0-8, which RabbitMQ still speaks,
+// are refused.
 const ACCEPTED_HEADERS = ['AMQP\0\0\x09\x01', 'AMQP\x01\x01\0\x09'];
 
 // What the specification makes every peer accept.

@@ -14,7 +14,10 @@ interface HeartbeatPeer {
   onSilence(): void;
 }
 
-/** RabbitMQ's timing: a beat every half interval, and the end after two whole ones without a byte. Returns what stops it. */
+/**
+ * RabbitMQ's timing: a beat every half interval, and the end after two whole ones without a byte. Returns what stops
+ * it.
+ */
 export function startHeartbeat(seconds: number, outbox: Outbox, peer: HeartbeatPeer): () => void {
   // What was said in the handshake does not put off the first beat.
   outbox.idle();

@@ -65,6 +65,8 @@ export class Memory {
   /** Calls back once, when the alarm is over. Returns what takes the wish back. */
   whenCleared(callback: () => void): () => void {
     this.waiting.add(callback);
+    // The alarm that the caller saw may be over already.
+    if (!this.alarm) this.checkLater();
     return () => this.waiting.delete(callback);
   }
 

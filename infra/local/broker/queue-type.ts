@@ -126,7 +126,8 @@ export const QUORUM: QueueType = {
   activeByPriority: false,
   lanes: () => RETURNED + 1,
   laneOf: () => 0,
-  // Without a limit on returns, what a consumer does not want goes to the end: it must not keep the others waiting for ever.
+  // Without a limit on returns, what a consumer does not want goes to the end: it must not keep the others waiting
+  // for ever.
   wayBack({ returns }, cause, { deliveryLimit }) {
     if (deliveryLimit !== undefined && returns > deliveryLimit) return 'dead';
     return deliveryLimit === undefined && cause === 'requeued' ? 'back' : 'front';

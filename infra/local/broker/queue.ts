@@ -121,8 +121,6 @@ export class Queue {
 
   /** Hands messages to consumers while any of them takes one. */
   dispatch(): void {
-    // With nothing to hand out, too: who has room at this moment decides whose turn is next.
-    this.consumers.rejoin();
     while (this.readyCount > 0 && !this.closed) {
       const consumer = this.consumers.next();
       if (consumer === undefined) return;
@@ -132,13 +130,19 @@ export class Queue {
     }
   }
 
+  /** The same after something that many consumers share made room: a channel's prefetch, a connection's socket. */
+  resume(): void {
+    this.consumers.rejoinAll();
+    this.dispatch();
+  }
+
   /** Takes unsettled messages back. */
   requeue(entries: readonly Entry[], cause: ReturnCause): void {
     if (this.closed) {
       this.forget(entries);
       return;
     }
-    const toTheirPlace: Entry[] = [];
+    const toTheirPlace = new Map<Deque<Entry>, Entry[]>();
     for (const entry of entries) {
       entry.returns += 1;
       const way = this.type.wayBack(entry, cause, this.settings);
@@ -147,16 +151,21 @@ export class Queue {
         continue;
       }
       this.countIn(entry);
-      if (way === 'place') toTheirPlace.push(entry);
-      else if (way === 'front') (this.ready[RETURNED] as Deque<Entry>).push(entry);
-      else this.lane(entry.message).push(entry);
+      const lane = way === 'front' ? (this.ready[RETURNED] as Deque<Entry>) : this.lane(entry.message);
+      if (way !== 'place') {
+        lane.push(entry);
+        continue;
+      }
+      const others = toTheirPlace.get(lane);
+      if (others === undefined) toTheirPlace.set(lane, [entry]);
+      else others.push(entry);
     }
-    // From the last to the first: each then goes right to the front.
-    for (const entry of toTheirPlace.reverse()) {
-      this.lane(entry.message).insertBefore(entry, (other) => other.position > entry.position);
+    for (const [lane, returned] of toTheirPlace) {
+      returned.sort((a, b) => a.position - b.position);
+      lane.merge(returned, (a, b) => a.position < b.position);
     }
     // What goes back to its place may be what the queue has no room for. It is dropped before anybody gets it.
-    if (toTheirPlace.length > 0) this.dropAboveLimit();
+    if (toTheirPlace.size > 0) this.dropAboveLimit();
     this.dispatch();
     this.dropAboveLimit();
     this.watchExpiry();
@@ -284,7 +293,10 @@ export class Queue {
     }
   }
 
-  /** As in RabbitMQ, a message expires only once it is at the head: behind one that lives longer, or has a higher priority, it waits. */
+  /**
+   * As in RabbitMQ, a message expires only once it is at the head: behind one that lives longer, or has a higher
+   * priority, it waits.
+   */
   private dropExpired(): void {
     let head = this.peek();
     // Most never do, and the clock need not be asked.
@@ -325,4 +337,11 @@ export class Queue {
       Math.min(Math.ceil(wait), MAX_TIMER_MS),
     ).unref();
   }
+}
+
+/** Each gets a chance after something made room. By turns: where they share the room, the first may take it all. */
+export function resumeByTurns(queues: ReadonlySet<Queue>, turn: number): void {
+  const all = [...queues];
+  const first = turn % Math.max(all.length, 1);
+  for (const queue of [...all.slice(first), ...all.slice(0, first)]) queue.resume();
 }

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { internalError } from './errors';
 
-/** Addresses of direct replies: they look like names of queues, and what is published there goes straight to the channel that asked. */
+/**
+ * Addresses of direct replies: they look like names of queues, and what is published there goes straight to the
+ * channel that asked.
+ */
 
 /** Stands for the client's own reply consumer; with a suffix it is the address of one. No queue lies behind either. */
 export const REPLY_TO = 'amq.rabbitmq.reply-to';

@@ -11,7 +11,7 @@ export interface Router<D> {
   add(binding: RoutedBinding<D>): void;
   remove(binding: RoutedBinding<D>): void;
   /** Adds the destinations that match to `found`. */
-  match(routingKey: string, headers: Table | undefined, found: Set<D>): void;
+  match(routingKeys: readonly string[], headers: Table | undefined, found: Set<D>): void;
 }
 
 export interface RoutedBinding<D> {
@@ -64,8 +64,10 @@ function directRouter<D>(): Router<D> {
       bound?.delete(binding);
       if (bound?.size === 0) bindings.delete(binding.routingKey);
     },
-    match(routingKey, _headers, found) {
-      for (const binding of bindings.get(routingKey) ?? []) found.add(binding.destination);
+    match(routingKeys, _headers, found) {
+      for (const key of routingKeys) {
+        for (const binding of bindings.get(key) ?? []) found.add(binding.destination);
+      }
     },
   };
 }
@@ -75,7 +77,7 @@ function fanoutRouter<D>(): Router<D> {
   return {
     add: (binding) => void bindings.add(binding),
     remove: (binding) => void bindings.delete(binding),
-    match(_routingKey, _headers, found) {
+    match(_routingKeys, _headers, found) {
       for (const binding of bindings) found.add(binding.destination);
     },
   };
@@ -89,8 +91,8 @@ interface TopicNode<D> {
 }
 
 /**
- * A trie of pattern words, walked with all places at once that the words so far can have led to. Walking one place after the other
- * would take exponential time for patterns such as `#.a.#.a.#.a`.
+ * A trie of pattern words, walked with all places at once that the words so far can have led to. Walking one place
+ * after the other would take exponential time for patterns such as `#.a.#.a.#.a`.
  */
 function topicRouter<D>(): Router<D> {
   const root = topicNode<D>(false);
@@ -110,24 +112,30 @@ function topicRouter<D>(): Router<D> {
     remove(binding) {
       prune(root, words(binding.routingKey), binding);
     },
-    match(routingKey, _headers, found) {
-      let places = new Set<TopicNode<D>>();
-      arrive(root, places);
-      for (const word of words(routingKey)) {
-        const next = new Set<TopicNode<D>>();
-        for (const place of places) {
-          if (place.many) arrive(place, next);
-          arrive(place.children.get('*'), next);
-          // A published key may itself be `#` or `*`: those are plain words there.
-          if (word !== '*' && word !== '#') arrive(place.children.get(word), next);
+    match(routingKeys, _headers, found) {
+      for (const key of routingKeys) {
+        for (const place of reached(root, key)) {
+          for (const binding of place.bindings) found.add(binding.destination);
         }
-        places = next;
-      }
-      for (const place of places) {
-        for (const binding of place.bindings) found.add(binding.destination);
       }
     },
   };
+}
+
+function reached<D>(root: TopicNode<D>, routingKey: string): Set<TopicNode<D>> {
+  let places = new Set<TopicNode<D>>();
+  arrive(root, places);
+  for (const word of words(routingKey)) {
+    const next = new Set<TopicNode<D>>();
+    for (const place of places) {
+      if (place.many) arrive(place, next);
+      arrive(place.children.get('*'), next);
+      // A published key may itself be `#` or `*`: those are plain words there.
+      if (word !== '*' && word !== '#') arrive(place.children.get(word), next);
+    }
+    places = next;
+  }
+  return places;
 }
 
 /** A place, and with it the `#` below it, which may take no word at all. */
@@ -163,7 +171,7 @@ function headersRouter<D>(): Router<D> {
   return {
     add: (binding) => void bindings.add(binding),
     remove: (binding) => void bindings.delete(binding),
-    match(_routingKey, headers, found) {
+    match(_routingKeys, headers, found) {
       for (const binding of bindings) {
         if (headersMatch(binding.arguments, headers)) found.add(binding.destination);
       }

@@ -22,6 +22,9 @@ import { checkHeadersArguments, type ExchangeType } from './routing';
  * binds as RabbitMQ does, with its errors; knows nothing of channels and sockets.
  */
 
+// Dead letters may beget dead letters; between so many of them others have their turn.
+const LETTERS_PER_TURN = 100;
+
 /** Where a published message went; `rejected` when a full queue refused it. */
 export type Outcome = 'routed' | 'unroutable' | 'rejected';
 
@@ -46,7 +49,7 @@ export class VirtualHost implements QueueHost {
   readonly replyConsumers = new Map<string, ReplyConsumer>();
   private readonly exchanges = new Map<string, Exchange>();
   private readonly queues = new Map<string, Queue>();
-  private letters = new Deque<{ letter: Message; reason: DeathReason }>();
+  private readonly letters = new Deque<{ letter: Message; reason: DeathReason }>();
   private delivering = false;
 
   constructor(name: string, memory: Memory) {
@@ -80,9 +83,16 @@ export class VirtualHost implements QueueHost {
   }
 
   removeExchange(exchange: Exchange): void {
-    this.exchanges.delete(exchange.name);
-    for (const binding of [...exchange.outgoing.values()]) this.removeBinding(binding, exchange);
-    for (const binding of [...exchange.bindings]) this.removeBinding(binding);
+    // Those that go with it are added on the way: a chain of them must not become a chain of calls.
+    const leaving = [exchange];
+    for (const each of leaving) {
+      this.exchanges.delete(each.name);
+      for (const binding of [...each.outgoing.values()]) unlink(binding);
+      for (const binding of [...each.bindings]) {
+        unlink(binding);
+        if (isAbandoned(binding.source)) leaving.push(binding.source);
+      }
+    }
   }
 
   findQueue(name: string): Queue | undefined {
@@ -130,7 +140,10 @@ export class VirtualHost implements QueueHost {
     destination.bindings.add(binding);
   }
 
-  /** Without such a binding nothing happens, whoever asks. @throws AmqpError 405 when the queue belongs to another connection than `user` */
+  /**
+   * Without such a binding nothing happens, whoever asks. @throws AmqpError 405 when the queue belongs to another
+   * connection than `user`
+   */
   unbind(source: Exchange, destination: Destination, routingKey: string, args: Table, user: object): void {
     const binding = source.outgoing.get(bindingId(destination, routingKey, args));
     if (binding === undefined) return;
@@ -139,8 +152,8 @@ export class VirtualHost implements QueueHost {
   }
 
   /**
-   * The queues that a message goes to. Direct replies are on their way with this: they reach no queue, so as in RabbitMQ they wait for
-   * no commit, and a mandatory one is delivered and returned.
+   * The queues that a message goes to. Direct replies are on their way with this: they reach no queue, so as in
+   * RabbitMQ they wait for no commit, and a mandatory one is delivered and returned.
    */
   route(exchange: Exchange, message: Message): Iterable<Queue> {
     if (exchange.name !== '') return routeFrom(exchange, message, (name) => this.exchanges.get(name));
@@ -169,6 +182,7 @@ export class VirtualHost implements QueueHost {
   deadLetter(queue: Queue, message: Message, reason: DeathReason): void {
     const letter = deadLetterOf(queue, message, reason, new Date());
     if (letter === undefined) return;
+    this.memory.hold(letter);
     this.letters.push({ letter, reason });
     // Publish delivers what it caused; what a timer or an acknowledgement caused has nobody else to.
     if (this.letters.length === 1 && !this.delivering) setImmediate(() => this.deliverLetters());
@@ -176,26 +190,36 @@ export class VirtualHost implements QueueHost {
 
   close(): void {
     for (const queue of [...this.queues.values()]) this.removeQueue(queue);
-    this.letters = new Deque();
+    for (let next = this.letters.shift(); next !== undefined; next = this.letters.shift()) {
+      this.memory.release(next.letter);
+    }
   }
 
   private deliverLetters(): void {
     if (this.delivering) return;
     this.delivering = true;
     try {
-      for (let next = this.letters.shift(); next !== undefined; next = this.letters.shift()) {
-        const { letter, reason } = next;
-        const exchange = this.exchanges.get(letter.exchange);
-        if (exchange === undefined) continue;
-        const queues = [...this.route(exchange, letter)];
-        this.enqueue(
-          queues.filter((queue) => !goesInCircles(letter, reason, queue.name)),
-          letter,
-        );
+      for (let count = 0; count < LETTERS_PER_TURN; count += 1) {
+        const next = this.letters.shift();
+        if (next === undefined) return;
+        this.deliverLetter(next);
       }
+      setImmediate(() => this.deliverLetters());
     } finally {
       this.delivering = false;
     }
+  }
+
+  private deliverLetter({ letter, reason }: { letter: Message; reason: DeathReason }): void {
+    const exchange = this.exchanges.get(letter.exchange);
+    if (exchange !== undefined) {
+      const queues = [...this.route(exchange, letter)];
+      this.enqueue(
+        queues.filter((queue) => !goesInCircles(letter, reason, queue.name)),
+        letter,
+      );
+    }
+    this.memory.release(letter);
   }
 
   private enqueue(queues: Iterable<Queue>, message: Message): Outcome {
@@ -208,15 +232,21 @@ export class VirtualHost implements QueueHost {
     return outcome;
   }
 
-  private removeBinding(binding: Binding, goneExchange?: Exchange): void {
-    const { source } = binding;
-    source.outgoing.delete(binding.id);
-    source.router.remove(binding);
-    binding.destination.bindings.delete(binding);
-    if (source.options.autoDelete && source.outgoing.size === 0 && source !== goneExchange) {
-      this.removeExchange(source);
-    }
+  private removeBinding(binding: Binding): void {
+    unlink(binding);
+    if (isAbandoned(binding.source)) this.removeExchange(binding.source);
   }
+}
+
+function unlink(binding: Binding): void {
+  const { source, destination } = binding;
+  source.outgoing.delete(binding.id);
+  source.router.remove(binding);
+  destination.bindings.delete(binding);
+}
+
+function isAbandoned({ options, outgoing }: Exchange): boolean {
+  return options.autoDelete && outgoing.size === 0;
 }
 
 /** A name of the server's making, as unguessable as RabbitMQ's. */

@@ -29,7 +29,7 @@ describe('a topic router', () => {
         const router = createRouter<string>('topic');
         for (const each of patterns) router.add(bound(each, each));
         const found = new Set<string>();
-        router.match(routingKey, undefined, found);
+        router.match([routingKey], undefined, found);
         expect([...found].sort()).toEqual(patterns.filter((each) => matches(words(each), words(routingKey))).sort());
       }),
       { numRuns: 1_000 },
@@ -49,7 +49,7 @@ describe('a topic router', () => {
           for (const each of removed) router.add(each);
           for (const each of removed) router.remove(each);
           const found = new Set<string>();
-          router.match(routingKey, undefined, found);
+          router.match([routingKey], undefined, found);
           expect([...found].sort()).toEqual(kept.filter((each) => matches(words(each), words(routingKey))).sort());
         },
       ),
@@ -60,7 +60,7 @@ describe('a topic router', () => {
     const router = createRouter<string>('topic');
     router.add(bound('never', `${'#.a.'.repeat(30)}z`));
     const found = new Set<string>();
-    router.match(Array.from({ length: 100 }, () => 'a').join('.'), undefined, found);
+    router.match([Array.from({ length: 100 }, () => 'a').join('.')], undefined, found);
     expect(found.size).toBe(0);
   });
 });
@@ -73,7 +73,7 @@ describe('a direct router', () => {
     router.add(second);
     router.remove(first);
     const found = new Set<string>();
-    router.match('k', undefined, found);
+    router.match(['k'], undefined, found);
     expect([...found]).toEqual(['queue']);
   });
 });
