@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type ChannelModel, type ConsumeMessage, connect, type Message as Received } from 'amqplib';
-import { type Conversation, inbox, type Message, refusal, type Setting, type Transcript } from './conversation';
+import { type Conversation, counts, inbox, type Message, refusal, type Setting, type Transcript } from './conversation';
 
 /** The conversation by amqplib. */
 export const amqplib: Conversation = async (setting) => {
@@ -60,11 +60,6 @@ async function talk(connection: ChannelModel, setting: Setting): Promise<Omit<Tr
     deleted,
   };
 }
-
-export const counts = ({ messageCount, consumerCount }: { messageCount: number; consumerCount: number }) => ({
-  messageCount,
-  consumerCount,
-});
 
 export const propertiesOf = ({ contentType, messageId, headers }: Message) => ({
   contentType,

@@ -1,5 +1,5 @@
 import { AMQPClient, type AMQPMessage } from '@cloudamqp/amqp-client';
-import { type Conversation, inbox, refusal, type Setting, type Transcript } from './conversation';
+import { type Conversation, counts, inbox, refusal, type Setting, type Transcript } from './conversation';
 
 /** The conversation by @cloudamqp/amqp-client, over TCP. */
 export const cloudamqp: Conversation = async (setting) => {
@@ -56,11 +56,6 @@ async function talk(connection: AMQPClient, setting: Setting): Promise<Omit<Tran
     deleted,
   };
 }
-
-const counts = ({ messageCount, consumerCount }: { messageCount: number; consumerCount: number }) => ({
-  messageCount,
-  consumerCount,
-});
 
 function returnedAs(message: AMQPMessage) {
   const { replyCode = 0, replyText = '', exchange, routingKey } = message;

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { type AmqpConnectionManager, connect } from 'amqp-connection-manager';
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
-import { counts, deliveredAs, propertiesOf, returnedAs } from './amqplib';
-import { type Conversation, inbox, refusal, type Setting, type Transcript } from './conversation';
+import { deliveredAs, propertiesOf, returnedAs } from './amqplib';
+import { type Conversation, counts, inbox, refusal, type Setting, type Transcript } from './conversation';
 
 /** The conversation by amqp-connection-manager, which has a way of its own to connect, publish and consume. */
 export const connectionManager: Conversation = async (setting) => {

@@ -76,6 +76,12 @@ export const noQueue = (queue: string) => `NOT_FOUND - no queue '${queue}' in vh
 export const notTransient = (queue: string) =>
   `PRECONDITION_FAILED - inequivalent arg 'durable' for queue '${queue}' in vhost '/': received 'false' but current is 'true'`;
 
+/** Of all that a client tells of a queue. */
+export const counts = ({ messageCount, consumerCount }: { messageCount: number; consumerCount: number }) => ({
+  messageCount,
+  consumerCount,
+});
+
 /** The broker's words in what a client makes of them. */
 export async function refusal(attempt: Promise<unknown>): Promise<string> {
   const error = await attempt.then(

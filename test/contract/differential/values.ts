@@ -39,7 +39,7 @@ export function printTable(table: Table): string {
   return `{${[...table].map(([name, field]) => `${name}: ${printField(field)}`).join(', ')}}`;
 }
 
-export function printBytes(bytes: Buffer): string {
+function printBytes(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   return Buffer.from(text).equals(bytes) ? JSON.stringify(text) : `<${bytes.toString('hex')}>`;
 }

@@ -2,6 +2,7 @@ import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
 import { type Plain, typed } from '../values';
 import type { Received } from '../wire';
+import { letters } from '../with-queue';
 
 /** What a dead letter tells of its deaths, and what stops letters that go in circles. */
 
@@ -300,12 +301,6 @@ async function returning(script: Script) {
   await channel.call('queue.declare', { queue: source, arguments: { 'x-dead-letter-exchange': '' } });
   await channel.call('basic.consume', { queue: source, consumerTag: 'c' });
   return { channel, source };
-}
-
-async function letters(channel: ScriptChannel, script: Script, count: number): Promise<void> {
-  await channel.call('basic.consume', { queue: script.name('dead'), consumerTag: 'dead', noAck: true });
-  await channel.deliveries(count);
-  await channel.nothing();
 }
 
 /** As a client publishes again what it was given. */

@@ -1,6 +1,7 @@
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
 import type { Plain } from '../values';
+import { letters } from '../with-queue';
 
 /** Which messages become dead letters, and where these go. */
 
@@ -308,11 +309,4 @@ async function publish(
   await channel.call('confirm.select');
   for (const body of bodies) channel.publish({ routingKey: queue, properties, body });
   await channel.confirms(bodies.length);
-}
-
-/** Takes so many and sees to it that there are no more. */
-async function letters(channel: ScriptChannel, script: Script, count: number, queue = 'dead'): Promise<void> {
-  await channel.call('basic.consume', { queue: script.name(queue), consumerTag: queue, noAck: true });
-  await channel.deliveries(count);
-  await channel.nothing();
 }

@@ -1,6 +1,6 @@
-import type { Scenario, Script } from '../script';
+import type { Scenario } from '../script';
 import type { ScriptChannel } from '../script-connection';
-import type { Plain } from '../values';
+import { publishConfirmed, withQuorumQueue } from '../with-queue';
 
 /** Quorum queues: who gets their messages, how often, and in which order. */
 
@@ -11,7 +11,7 @@ export const quorumDeliveries: Scenario[] = [
     name: 'messages come in their order, and priorities mean nothing',
     follows: '3.10 and 3.13: one order; 4.x: two priorities, above 4 and the others',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       channel.publish({ routingKey: queue, properties: { priority: 0 }, body: '1' });
       channel.publish({ routingKey: queue, properties: { priority: 9 }, body: '2' });
       await channel.confirms(2);
@@ -23,8 +23,8 @@ export const quorumDeliveries: Scenario[] = [
     name: 'a redelivered message has a delivery count, one that a consumer gets first has none',
     follows: LIMIT_OF_LATER_RELEASES,
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       for (let round = 1; round <= 3; round += 1) {
         await channel.deliveries(1);
@@ -36,7 +36,7 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'the delivery count stands beside the headers of the message',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       const headers = { zebra: 1, apple: 'a' };
       channel.publish({ routingKey: queue, properties: { headers, messageId: 'm1' } });
       await channel.confirms(1);
@@ -49,7 +49,7 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'a delivery count of the publisher’s own is there until the first redelivery',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       channel.publish({ routingKey: queue, properties: { headers: { 'x-delivery-count': 'mine' } } });
       await channel.confirms(1);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
@@ -61,8 +61,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'a message that came with the end of a channel back has a delivery count too',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2']);
       const other = await channel.connection.channel(2);
       await other.call('basic.consume', { queue, consumerTag: 'c' });
       await other.deliveries(2);
@@ -74,8 +74,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'messages of a consumer that is cancelled stay with their channel',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(1);
       await channel.call('basic.cancel', { consumerTag: 'c' });
@@ -88,8 +88,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'what comes back from getting is delivered after what waited then, in the order of its return',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2', '3', '4']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2', '3', '4']);
       for (let tag = 1; tag <= 3; tag += 1) await channel.call('basic.get', { queue });
       channel.cast('basic.reject', { deliveryTag: 2, requeue: true });
       channel.cast('basic.reject', { deliveryTag: 1, requeue: true });
@@ -100,8 +100,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'several that come back at once keep their order, behind one that the consumer had room for',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2', '3']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2', '3']);
       await channel.call('basic.qos', { prefetchCount: 2 });
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(2);
@@ -114,8 +114,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'with a delivery limit what comes back goes before what waits',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-delivery-limit': 5 });
-      await publish(channel, queue, ['1', '2', '3', '4']);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-delivery-limit': 5 });
+      await publishConfirmed(channel, queue, ['1', '2', '3', '4']);
       for (let tag = 1; tag <= 3; tag += 1) await channel.call('basic.get', { queue });
       channel.cast('basic.reject', { deliveryTag: 2, requeue: true });
       channel.cast('basic.reject', { deliveryTag: 1, requeue: true });
@@ -126,8 +126,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'with a delivery limit several that come back at once keep their order',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-delivery-limit': 5 });
-      await publish(channel, queue, ['1', '2', '3', '4']);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-delivery-limit': 5 });
+      await publishConfirmed(channel, queue, ['1', '2', '3', '4']);
       for (let tag = 1; tag <= 3; tag += 1) await channel.call('basic.get', { queue });
       channel.cast('basic.nack', { deliveryTag: 3, multiple: true, requeue: true });
       await settled(channel, queue);
@@ -137,8 +137,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'what a connection held comes back in its order when it is gone',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2', '3']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2', '3']);
       const gone = await script.connect();
       const holder = await gone.channel(1);
       await holder.call('basic.get', { queue });
@@ -151,9 +151,9 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'acknowledgements of several at once make room for as many',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.qos', { prefetchCount: 2 });
-      await publish(channel, queue, ['1', '2', '3', '4']);
+      await publishConfirmed(channel, queue, ['1', '2', '3', '4']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(2);
       await channel.nothing();
@@ -164,10 +164,10 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'consumers of a quorum queue take turns',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       for (const consumerTag of ['a', 'b', 'c']) await channel.call('basic.consume', { queue, consumerTag });
       for (const body of ['1', '2', '3', '4']) {
-        await publish(channel, queue, [body]);
+        await publishConfirmed(channel, queue, [body]);
         await channel.deliveries(1);
       }
     },
@@ -175,8 +175,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'an unknown delivery tag closes the channel, and what it held comes back',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1']);
       const other = await channel.connection.channel(2);
       await other.call('basic.get', { queue });
       other.cast('basic.ack', { deliveryTag: 7 });
@@ -206,8 +206,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'recover brings all back',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(2);
       await channel.call('basic.recover', { requeue: true });
@@ -217,25 +217,25 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'one consumer of a quorum queue with a single active one gets all, then the next',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-single-active-consumer': true });
+      const { channel, queue } = await withQuorumQueue(script, { 'x-single-active-consumer': true });
       await channel.call('basic.consume', { queue, consumerTag: 'first' });
       await channel.call('basic.consume', { queue, consumerTag: 'second' });
-      await publish(channel, queue, ['1', '2']);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await channel.deliveries(2);
       channel.cast('basic.ack', { deliveryTag: 2, multiple: true });
       await channel.call('basic.cancel', { consumerTag: 'first' });
-      await publish(channel, queue, ['3']);
+      await publishConfirmed(channel, queue, ['3']);
       await channel.deliveries(1);
     },
   },
   {
     name: 'what the single active consumer held goes to the next when its channel ends',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-single-active-consumer': true });
+      const { channel, queue } = await withQuorumQueue(script, { 'x-single-active-consumer': true });
       const first = await channel.connection.channel(2);
       await first.call('basic.consume', { queue, consumerTag: 'first' });
       await channel.call('basic.consume', { queue, consumerTag: 'second' });
-      await publish(channel, queue, ['1', '2']);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await first.deliveries(2);
       await first.call('channel.close', { replyCode: 200 });
       await channel.deliveries(2);
@@ -245,40 +245,40 @@ export const quorumDeliveries: Scenario[] = [
     name: 'a single active consumer that is cancelled gives its place to the first that came, whatever the priorities',
     follows: '3.10: the first that came is next; 4.x: the one of the highest priority, and it takes over at once',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-single-active-consumer': true });
+      const { channel, queue } = await withQuorumQueue(script, { 'x-single-active-consumer': true });
       await channel.call('basic.consume', { queue, consumerTag: 'first' });
       await channel.call('basic.consume', { queue, consumerTag: 'second' });
       await channel.call('basic.consume', { queue, consumerTag: 'high', arguments: { 'x-priority': 10 } });
       await channel.call('basic.cancel', { consumerTag: 'first' });
-      await publish(channel, queue, ['1']);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.deliveries(1);
     },
   },
   {
     name: 'nobody gets from a quorum queue with a single active consumer',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-single-active-consumer': true });
-      await publish(channel, queue, ['1']);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-single-active-consumer': true });
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.get', { queue, noAck: true });
     },
   },
   {
     name: 'a consumer of a higher priority comes first',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.qos', { prefetchCount: 1 });
       await channel.call('basic.consume', { queue, consumerTag: 'low' });
       await channel.call('basic.consume', { queue, consumerTag: 'high', arguments: { 'x-priority': 10 } });
-      for (const body of ['1', '2']) await publish(channel, queue, [body]);
+      for (const body of ['1', '2']) await publishConfirmed(channel, queue, [body]);
       await channel.deliveries(2);
     },
   },
   {
     name: 'getting from a quorum queue counts what remains',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.get', { queue });
-      await publish(channel, queue, ['1', '2', '3']);
+      await publishConfirmed(channel, queue, ['1', '2', '3']);
       await channel.call('basic.get', { queue });
       await channel.call('basic.get', { queue, noAck: true });
     },
@@ -286,8 +286,8 @@ export const quorumDeliveries: Scenario[] = [
   {
     name: 'a consumer without acknowledgements of a quorum queue settles by taking',
     async run(script) {
-      const { channel, queue } = await declared(script);
-      await publish(channel, queue, ['1', '2']);
+      const { channel, queue } = await withQuorumQueue(script);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await channel.call('basic.consume', { queue, consumerTag: 'c', noAck: true });
       await channel.deliveries(2);
       await settled(channel, queue);
@@ -296,20 +296,7 @@ export const quorumDeliveries: Scenario[] = [
   },
 ];
 
-async function declared(script: Script, args: { readonly [name: string]: Plain } = {}) {
-  const channel = await script.open();
-  const queue = script.name('q');
-  await channel.call('queue.declare', { queue, durable: true, arguments: { 'x-queue-type': 'quorum', ...args } });
-  await channel.call('confirm.select');
-  return { channel, queue };
-}
-
-async function publish(channel: ScriptChannel, queue: string, bodies: readonly string[]): Promise<void> {
-  for (const body of bodies) channel.publish({ routingKey: queue, body });
-  await channel.confirms(bodies.length);
-}
-
 /** A quorum queue takes an acknowledgement later than the next question: something that it confirms comes in between. */
 async function settled(channel: ScriptChannel, queue: string): Promise<void> {
-  await publish(channel, queue, ['after']);
+  await publishConfirmed(channel, queue, ['after']);
 }

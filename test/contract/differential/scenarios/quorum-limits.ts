@@ -1,6 +1,7 @@
 import type { Scenario, Script } from '../script';
 import type { ScriptChannel } from '../script-connection';
 import type { Plain } from '../values';
+import { publishConfirmed, withQuorumQueue } from '../with-queue';
 
 /** Quorum queues: the limits of deliveries, time and length, and their dead letters. */
 
@@ -9,7 +10,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a message is delivered once more than its delivery limit and then dead',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-delivery-limit': 2 });
-      await publish(channel, queue, ['1']);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       for (let round = 1; round <= 3; round += 1) {
         await channel.deliveries(1);
@@ -22,7 +23,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a delivery limit of 0 lets nothing come back',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-delivery-limit': 0 });
-      await publish(channel, queue, ['1']);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.get', { queue });
       channel.cast('basic.nack', { deliveryTag: 1, requeue: true });
       await letters(channel, script, 1);
@@ -32,7 +33,7 @@ export const quorumLimits: Scenario[] = [
     name: 'deliveries to channels that end count for the limit',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-delivery-limit': 1 });
-      await publish(channel, queue, ['1']);
+      await publishConfirmed(channel, queue, ['1']);
       for (const number of [2, 3]) {
         const other = await channel.connection.channel(number);
         await other.call('basic.consume', { queue, consumerTag: 'c' });
@@ -45,8 +46,8 @@ export const quorumLimits: Scenario[] = [
   {
     name: 'without a dead letter exchange what reaches the delivery limit is gone',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-delivery-limit': 1 });
-      await publish(channel, queue, ['1', '2']);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-delivery-limit': 1 });
+      await publishConfirmed(channel, queue, ['1', '2']);
       await channel.call('basic.qos', { prefetchCount: 1 });
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(1);
@@ -60,7 +61,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a rejected message is a dead letter with what it was delivered',
     async run(script) {
       const { channel, queue } = await mortal(script);
-      await publish(channel, queue, ['1', '2']);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(2);
       channel.cast('basic.reject', { deliveryTag: 1, requeue: true });
@@ -73,7 +74,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a message of a quorum queue expires by its own time to live and by the queue’s',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-message-ttl': 200 });
-      await publish(channel, queue, ['by the queue']);
+      await publishConfirmed(channel, queue, ['by the queue']);
       await letters(channel, script, 1);
       channel.publish({ routingKey: queue, properties: { expiration: '50' }, body: 'by itself' });
       await channel.confirms(1);
@@ -84,7 +85,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a quorum queue that gives no time to live hands over to a consumer that waits',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-message-ttl': 0 });
-      await publish(channel, queue, ['dead']);
+      await publishConfirmed(channel, queue, ['dead']);
       await letters(channel, script, 1);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       channel.publish({ routingKey: queue, body: 'delivered' });
@@ -98,7 +99,7 @@ export const quorumLimits: Scenario[] = [
       const { channel, queue } = await mortal(script);
       await channel.call('basic.qos', { prefetchCount: 1 });
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
-      await publish(channel, queue, ['held']);
+      await publishConfirmed(channel, queue, ['held']);
       await channel.deliveries(1);
       channel.publish({ routingKey: queue, properties: { expiration: '100' }, body: 'expires' });
       await channel.confirms(1);
@@ -109,14 +110,17 @@ export const quorumLimits: Scenario[] = [
     name: 'a quorum queue for no messages dead-letters all of them',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-max-length': 0 });
-      await publish(channel, queue, ['1', '2']);
+      await publishConfirmed(channel, queue, ['1', '2']);
       await letters(channel, script, 2);
     },
   },
   {
     name: 'a letter from a quorum queue keeps the keys and headers of the message',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-dead-letter-exchange': 'amq.fanout', 'x-max-length': 0 });
+      const { channel, queue } = await withQuorumQueue(script, {
+        'x-dead-letter-exchange': 'amq.fanout',
+        'x-max-length': 0,
+      });
       const dead = script.name('dead');
       await channel.call('queue.declare', { queue: dead });
       await channel.call('queue.bind', { queue: dead, exchange: 'amq.fanout' });
@@ -129,11 +133,11 @@ export const quorumLimits: Scenario[] = [
   {
     name: 'letters of a quorum queue for an exchange that is not there are lost',
     async run(script) {
-      const { channel, queue } = await declared(script, {
+      const { channel, queue } = await withQuorumQueue(script, {
         'x-dead-letter-exchange': script.name('dlx'),
         'x-max-length': 1,
       });
-      await publish(channel, queue, ['lost', 'kept']);
+      await publishConfirmed(channel, queue, ['lost', 'kept']);
       await channel.call('basic.get', { queue, noAck: true });
     },
   },
@@ -141,7 +145,7 @@ export const quorumLimits: Scenario[] = [
     name: 'a quorum queue that is full drops its head',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-max-length': 2 });
-      await publish(channel, queue, ['1', '2', '3']);
+      await publishConfirmed(channel, queue, ['1', '2', '3']);
       await letters(channel, script, 1);
       await channel.call('basic.get', { queue });
     },
@@ -150,28 +154,28 @@ export const quorumLimits: Scenario[] = [
     name: 'a quorum queue of so many bytes drops its head',
     async run(script) {
       const { channel, queue } = await mortal(script, { 'x-max-length-bytes': 10 });
-      await publish(channel, queue, ['12345', '67890', 'abcde']);
+      await publishConfirmed(channel, queue, ['12345', '67890', 'abcde']);
       await letters(channel, script, 1);
     },
   },
   {
     name: 'a quorum queue that refuses says so with a nack, after the one that reaches the limit',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-max-length': 1, 'x-overflow': 'reject-publish' });
-      for (const body of ['1', '2']) await publish(channel, queue, [body]);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-max-length': 1, 'x-overflow': 'reject-publish' });
+      for (const body of ['1', '2']) await publishConfirmed(channel, queue, [body]);
       await script.elapse(300);
-      await publish(channel, queue, ['3']);
+      await publishConfirmed(channel, queue, ['3']);
       await channel.call('queue.purge', { queue });
       await script.elapse(300);
-      await publish(channel, queue, ['4']);
+      await publishConfirmed(channel, queue, ['4']);
     },
   },
   {
     name: 'what remains after getting with acknowledgement counts what has expired, without it does not',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       for (const noAck of [false, true]) {
-        await publish(channel, queue, ['lives']);
+        await publishConfirmed(channel, queue, ['lives']);
         channel.publish({ routingKey: queue, properties: { expiration: '100' } });
         await channel.confirms(1);
         await script.elapse(800);
@@ -187,7 +191,7 @@ export const quorumLimits: Scenario[] = [
         'x-dead-letter-strategy': 'at-least-once',
         'x-overflow': 'reject-publish',
       });
-      await publish(channel, queue, ['1']);
+      await publishConfirmed(channel, queue, ['1']);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.deliveries(1);
       channel.cast('basic.reject', { deliveryTag: 1 });
@@ -235,38 +239,29 @@ export const quorumLimits: Scenario[] = [
   {
     name: 'one that refuses keeps refusing until it has emptied to four fifths',
     async run(script) {
-      const { channel, queue } = await declared(script, { 'x-max-length': 5, 'x-overflow': 'reject-publish' });
-      await publish(channel, queue, ['1', '2', '3', '4', '5', '6']);
+      const { channel, queue } = await withQuorumQueue(script, { 'x-max-length': 5, 'x-overflow': 'reject-publish' });
+      await publishConfirmed(channel, queue, ['1', '2', '3', '4', '5', '6']);
       await script.elapse(300);
-      await publish(channel, queue, ['refused']);
+      await publishConfirmed(channel, queue, ['refused']);
       for (let taken = 0; taken < 3; taken += 1) {
         await channel.call('basic.get', { queue, noAck: true });
         await script.elapse(300);
-        await publish(channel, queue, [`after ${taken + 1}`]);
+        await publishConfirmed(channel, queue, [`after ${taken + 1}`]);
       }
     },
   },
 ];
 
-async function declared(script: Script, args: { readonly [name: string]: Plain } = {}) {
-  const channel = await script.open();
-  const queue = script.name('q');
-  await channel.call('queue.declare', { queue, durable: true, arguments: { 'x-queue-type': 'quorum', ...args } });
-  await channel.call('confirm.select');
-  return { channel, queue };
-}
-
 /** Its letters go to the queue `dead`. */
 async function mortal(script: Script, args: { readonly [name: string]: Plain } = {}) {
   const dead = script.name('dead');
-  const made = await declared(script, { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead, ...args });
+  const made = await withQuorumQueue(script, {
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': dead,
+    ...args,
+  });
   await made.channel.call('queue.declare', { queue: dead });
   return made;
-}
-
-async function publish(channel: ScriptChannel, queue: string, bodies: readonly string[]): Promise<void> {
-  for (const body of bodies) channel.publish({ routingKey: queue, body });
-  await channel.confirms(bodies.length);
 }
 
 async function letters(channel: ScriptChannel, script: Script, count: number): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Scenario, Script } from '../script';
 import type { Plain } from '../values';
+import { withQuorumQueue } from '../with-queue';
 
 /** Quorum queues: what may be declared and done, and with which words the rest is refused. */
 
@@ -112,7 +113,7 @@ export const quorum: Scenario[] = [
   {
     name: 'a quorum queue answers to a passive declare, a bind, a purge and a delete',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('queue.bind', { queue, exchange: 'amq.topic', routingKey: 'quorum.*' });
       channel.publish({ exchange: 'amq.topic', routingKey: 'quorum.a' });
       channel.publish({ routingKey: queue });
@@ -130,7 +131,7 @@ export const quorum: Scenario[] = [
   {
     name: 'a quorum queue is not deleted if unused or if empty',
     async run(script) {
-      const { queue } = await declared(script);
+      const { queue } = await withQuorumQueue(script);
       await (await script.open()).call('queue.delete', { queue, ifUnused: true });
       await (await script.open()).call('queue.delete', { queue, ifEmpty: true });
       await (await script.open()).call('queue.delete', { queue, ifUnused: true, ifEmpty: true });
@@ -140,7 +141,7 @@ export const quorum: Scenario[] = [
   {
     name: 'a deleted quorum queue cancels its consumers',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await (await channel.connection.channel(2)).call('queue.delete', { queue });
       await channel.receive('basic.cancel');
@@ -150,7 +151,7 @@ export const quorum: Scenario[] = [
     name: 'a channel with a global prefetch consumes from no quorum queue',
     follows: '3.10 and 3.13: global prefetch is there for classic queues; 4.x deprecates it',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.qos', { prefetchCount: 5, global: true });
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
     },
@@ -158,7 +159,7 @@ export const quorum: Scenario[] = [
   {
     name: 'a global prefetch of a channel that consumes from a quorum queue already is taken',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.consume', { queue, consumerTag: 'c' });
       await channel.call('basic.qos', { prefetchCount: 5, global: true });
       channel.publish({ routingKey: queue });
@@ -169,7 +170,7 @@ export const quorum: Scenario[] = [
   {
     name: 'an exclusive consumer of a quorum queue is not alone',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.consume', { queue, consumerTag: 'alone', exclusive: true });
       await (await channel.connection.channel(2)).call('basic.consume', { queue, consumerTag: 'other' });
       await (await channel.connection.channel(3)).call('basic.consume', {
@@ -182,7 +183,7 @@ export const quorum: Scenario[] = [
   {
     name: 'an exclusive consumer comes to a quorum queue that has another',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.consume', { queue, consumerTag: 'first' });
       await (await channel.connection.channel(2)).call('basic.consume', {
         queue,
@@ -194,7 +195,7 @@ export const quorum: Scenario[] = [
   {
     name: 'a consumer of a quorum queue brings no arguments of other types of queues',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       const tables = [{ 'x-cancel-on-ha-failover': true }, { 'x-stream-offset': 1 }, { 'x-mine': 1 }];
       for (const [index, table] of tables.entries()) {
         const other = await channel.connection.channel(index + 2);
@@ -205,19 +206,11 @@ export const quorum: Scenario[] = [
   {
     name: 'the priority of a consumer of a quorum queue must be an integer',
     async run(script) {
-      const { channel, queue } = await declared(script);
+      const { channel, queue } = await withQuorumQueue(script);
       await channel.call('basic.consume', { queue, consumerTag: 'c', arguments: { 'x-priority': 'high' } });
     },
   },
 ];
-
-async function declared(script: Script) {
-  const channel = await script.open();
-  const queue = script.name('q');
-  await channel.call('queue.declare', { queue, durable: true, arguments: { 'x-queue-type': 'quorum' } });
-  await channel.call('confirm.select');
-  return { channel, queue };
-}
 
 /** Each as a quorum queue of its own, on a channel of its own: a refusal closes it. */
 async function declareEach(script: Script, tables: readonly { readonly [name: string]: Plain }[]): Promise<void> {
