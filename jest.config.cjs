@@ -5,11 +5,9 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // What needs a real RabbitMQ, or clients that are not there; globalTeardown says what was left out.
-  testPathIgnorePatterns: ['/node_modules/', ...leftOut.patterns],
+  testPathIgnorePatterns: ['/node_modules/', '/test/faults/', ...leftOut.patterns],
   globalTeardown: '<rootDir>/test/helpers/left-out.cjs',
   transform: { '\\.[jt]s$': '<rootDir>/test/helpers/esbuild-transform.cjs' },
-  // These publish ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!(p-limit|yocto-queue)/)'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.serverless', '<rootDir>/.cache'],
   injectGlobals: false,
   testTimeout: 30_000,

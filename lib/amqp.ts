@@ -23,7 +23,7 @@ export interface Properties {
 export interface OutgoingMessage {
   queue: string;
   body: Buffer;
-  properties: Properties & { messageId: string };
+  properties: Properties;
 }
 
 /** A message that a consumer was given. */

@@ -1,12 +1,15 @@
 import { readConfig } from './config';
 import type { Connections } from './connections';
 import { dynamoConnections } from './connections.dynamo';
+import { secretCredentials } from './credentials';
 import { amqpDeadLetters } from './dead-letters';
 import type { DeliveryPorts } from './delivery';
 import { createLog, type Log } from './log';
 import { apiGatewayPost } from './post';
 import { AmqpPublisher, type Publisher } from './publisher';
+import { recentDeliveries } from './recent';
 import { createSender, type Sender } from './sender';
+import { closeOnSigterm } from './sigterm';
 
 /**
  * The one place where the parts are put together and the configuration is read. A function calls what it needs once,
@@ -23,8 +26,12 @@ export function openConnections(): Connections {
 }
 
 export function openPublisher(): Publisher {
-  const { AMQP_URL } = readConfig(['AMQP_URL']);
-  return new AmqpPublisher({ url: AMQP_URL });
+  const { AMQP_URL, AMQP_SECRET_ARN } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN']);
+  const credentials = AMQP_SECRET_ARN === undefined ? {} : { credentials: secretCredentials(AMQP_SECRET_ARN) };
+  const publisher = new AmqpPublisher({ url: AMQP_URL, ...credentials });
+  // serverless-offline has signals of its own, and loads the functions again and again.
+  if (!process.env.IS_OFFLINE) closeOnSigterm(publisher);
+  return publisher;
 }
 
 export function openSender(): Sender {
@@ -38,6 +45,7 @@ export function openDelivery(log: Log): DeliveryPorts {
     post: apiGatewayPost(MANAGEMENT_ENDPOINT),
     connections: openConnections(),
     deadLetters: amqpDeadLetters(openPublisher(), WS_QUEUE),
+    recent: recentDeliveries(),
     log,
   };
 }

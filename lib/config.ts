@@ -11,6 +11,7 @@ const httpUrl = v.pipe(v.string(), v.url(), v.regex(/^https?:/));
 const amqpUrl = v.pipe(
   v.string(),
   v.check((text) => URL.canParse(text) && /^amqps?:$/.test(new URL(text).protocol) && new URL(text).hostname !== ''),
+  v.check(isPercentEncoded),
 );
 
 const port = (usual: string) =>
@@ -25,6 +26,10 @@ const variables = {
   AMQP_URL: {
     schema: amqpUrl,
     looksLike: 'amqps://user:password@host:5671, with a virtual host after the port if it is not /',
+  },
+  AMQP_SECRET_ARN: {
+    schema: v.optional(v.pipe(v.string(), v.regex(/^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+$/))),
+    looksLike: 'the ARN of a secret with the username and password of the broker, or empty',
   },
   API_QUEUE: {
     schema: v.optional(queueName, 'api_queue'),
@@ -77,10 +82,27 @@ export function readConfig<Name extends VariableName>(
     return [name, result.output];
   });
   const config = Object.fromEntries(entries);
-  const { API_QUEUE, WS_QUEUE } = config;
+  const { API_QUEUE, WS_QUEUE, AMQP_URL, AMQP_SECRET_ARN } = config;
   if (API_QUEUE !== undefined && (API_QUEUE === WS_QUEUE || API_QUEUE === deadLetterQueue(WS_QUEUE))) {
     faults.push('API_QUEUE and WS_QUEUE (with its dead letters) must be different queues');
   }
+  if (faults.length === 0 && AMQP_SECRET_ARN !== undefined && hasCredentials(AMQP_URL)) {
+    faults.push('AMQP_URL must have no username and password beside AMQP_SECRET_ARN');
+  }
   if (faults.length > 0) throw new ConfigError(`Configuration: ${faults.join('. ')}.`);
   return config as Config<Name>;
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
 }

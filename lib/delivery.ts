@@ -1,52 +1,46 @@
-import { randomInt } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { Delivery } from './amqp';
 import type { Connections } from './connections';
 import type { DeadLetters } from './dead-letters';
 import { before } from './deadline';
-import { GatewayError } from './errors';
-import { errorFrame, maxFrameBytes, replyFrame, type ServerFrame } from './frames';
-import { isObject } from './json';
+import { type Judgement, judge, type Verdict } from './judge';
 import type { Log } from './log';
-import { parseReply, type Reply, type ServiceError } from './packets';
-import type { Post, PostOutcome } from './post';
+import type { Post } from './post';
+import { type PostLimits, postAll } from './posting';
+import type { Recent } from './recent';
+import { slots } from './slots';
 
 /**
- * Takes a batch of replies to their clients and says of each what became of it. In order within a connection, in
- * parallel across connections, within the time given. What cannot be delivered is dead-lettered with its reason, except
- * what was for a client that has left. Rejects only when a dead letter could not be laid down: then the whole batch
- * must come back.
+ * Takes a batch of replies to their clients and says of each what became of it, in its return value and in the log. What
+ * cannot be delivered is dead-lettered with its reason, except what was for a client that has left: that is counted.
+ * Rejects only when a dead letter could not be laid down: then the whole batch must come back.
  */
-
-export type Verdict = 'delivered' | 'gone' | 'throttled' | 'too_large' | 'forbidden' | 'malformed';
 
 export interface DeliveryPorts {
   post: Post;
   connections: Connections;
   deadLetters: DeadLetters;
+  /** Outlives the batch: copies come in later ones. */
+  recent: Recent;
   log: Log;
 }
 
-export interface DeliveryLimits {
-  /** Posts under way at once. */
-  concurrency: number;
-  /** The longest that one post may take, milliseconds. */
-  attemptMs: number;
-  /** Full jitter: the n-th pause is anything up to `pauseMs * 2^n`, and at most `longestPauseMs`. */
-  pauseMs: number;
-  longestPauseMs: number;
+export interface DeliveryLimits extends PostLimits {
   /** Time kept back from posting for the dead letters, milliseconds; at most a third of all. */
   deadLetterMs: number;
 }
 
 export const defaultLimits: DeliveryLimits = {
   concurrency: 50,
-  attemptMs: 3000,
+  attemptMs: 1500,
   pauseMs: 100,
-  longestPauseMs: 5000,
+  longestPauseMs: 1000,
   deadLetterMs: 5000,
 };
+
+/** Dead letters on their way at once: what is encoded for the broker is held in memory a second time. */
+const lettersAtOnce = 50;
+/** How long a batch waits for the table, which it needs for nothing. */
+const removalMs = 500;
 
 /** @param deadline when all must be over, milliseconds since 1970. */
 export async function deliver(
@@ -55,143 +49,72 @@ export async function deliver(
   ports: DeliveryPorts,
   limits: DeliveryLimits = defaultLimits,
 ): Promise<Verdict[]> {
-  const judged: Judged[] = [];
-  const byConnection = new Map<string, Waiting[]>();
-  for (const [index, delivery] of deliveries.entries()) {
-    const reply = parseReply(delivery);
-    if (reply.kind === 'malformed') judged[index] = { verdict: 'malformed', reason: reply.reason };
-    else if (reply.kind === 'nothing') judged[index] = { verdict: 'delivered' };
-    else {
-      const waiting = byConnection.get(reply.connectionId);
-      if (waiting === undefined) byConnection.set(reply.connectionId, [{ index, reply }]);
-      else waiting.push({ index, reply });
-    }
-  }
-
-  const now = Date.now();
-  const postDeadline = deadline - Math.min(limits.deadLetterMs, (deadline - now) / 3);
-  const posting: Posting = { ...ports, limits, postDeadline, slot: pLimit(limits.concurrency) };
-  await Promise.all(
-    [...byConnection.values()].map(async (waiting) => {
-      for await (const [index, result] of postInOrder(waiting, posting)) judged[index] = result;
-    }),
-  );
-
-  await Promise.all(
-    deliveries.map(async (delivery, index) => {
-      const { verdict, reason = '' } = judged[index] as Judged;
-      if (verdict === 'delivered' || verdict === 'gone') return;
-      await ports.deadLetters.add(delivery, verdict, reason, deadline);
-      const messageId = delivery.properties.messageId;
-      ports.log.warn('Dead-lettered a reply', {
-        verdict,
-        reason,
-        ...(messageId === undefined ? {} : { messageId }),
-      });
-    }),
-  );
-  return judged.map(({ verdict }) => verdict);
-}
-
-interface Judged {
-  verdict: Verdict;
-  /** Why it is a dead letter. */
-  reason?: string;
-}
-
-interface Waiting {
-  /** The reply's place in the batch. */
-  index: number;
-  reply: Reply | ServiceError;
-}
-
-interface Posting extends DeliveryPorts {
-  limits: DeliveryLimits;
-  postDeadline: number;
-  slot: LimitFunction;
-}
-
-/** The replies of one connection. Once it is gone, or its time is over, that holds for those that wait behind. */
-async function* postInOrder(waiting: readonly Waiting[], posting: Posting): AsyncGenerator<[number, Judged]> {
-  let ended: Judged | undefined;
-  for (const { index, reply } of waiting) {
-    const result: Judged = ended ?? (await postOne(reply, posting));
-    if (result.verdict === 'gone') ended = result;
-    if (result.verdict === 'throttled') ended = { ...result, reason: 'waited behind one that was not taken' };
-    yield [index, result];
-  }
-}
-
-const outOfTime: PostOutcome = { result: 'transient', error: undefined };
-
-async function postOne(reply: Reply | ServiceError, posting: Posting): Promise<Judged> {
-  const { post, limits, postDeadline, slot } = posting;
-  const { connectionId } = reply;
-  const frame = toText(frameOf(reply));
-  if (frame === undefined) return { verdict: 'malformed', reason: 'the data is nested too deeply' };
-  if (Buffer.byteLength(frame) > maxFrameBytes) {
-    return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes` };
-  }
-  for (let attempt = 0; ; attempt += 1) {
-    if (Date.now() >= postDeadline) {
-      return { verdict: 'throttled', reason: `not taken within the time, after ${attempt} attempts` };
-    }
-    const postedAt = Date.now();
-    // A slot is held for the attempt alone: a connection that pauses keeps no other from posting.
-    const outcome = await slot(() => {
-      const timeoutMs = Math.min(limits.attemptMs, postDeadline - Date.now());
-      return timeoutMs > 0 ? post(connectionId, frame, { timeoutMs }) : outOfTime;
-    });
-    switch (outcome.result) {
-      case 'delivered':
-        return { verdict: 'delivered' };
-      case 'gone':
-        await forget(connectionId, postedAt, posting);
-        return { verdict: 'gone' };
-      case 'too_large':
-        return { verdict: 'too_large', reason: 'API Gateway answered 413' };
-      case 'bad_id':
-        return { verdict: 'malformed', reason: 'no connection can have this id: API Gateway answered 400' };
-      case 'forbidden':
-        return { verdict: 'forbidden', reason: String(outcome.error) };
-      case 'transient': {
-        const longest = Math.min(limits.pauseMs * 2 ** attempt, limits.longestPauseMs);
-        await sleep(Math.min(randomInt(longest + 1), Math.max(0, postDeadline - Date.now())));
-      }
-    }
-  }
-}
-
-/** Removes the row of a connection that has ended. If that fails, or takes too long, the row's lease ends by itself. */
-async function forget(connectionId: string, postedAt: number, posting: Posting): Promise<void> {
-  const { connections, log, limits, postDeadline } = posting;
-  const removing = connections.remove(connectionId, postedAt).catch((error: unknown) => {
-    log.warn('Could not remove the row of a connection that has ended', { connectionId, error });
-  });
-  await before(Math.min(Date.now() + limits.attemptMs, postDeadline), removing);
-}
-
-/** Undefined for data that JSON.parse can read and JSON.stringify cannot write: nested beyond the stack. */
-function toText(frame: ServerFrame): string | undefined {
-  try {
-    return JSON.stringify(frame);
-  } catch {
-    return undefined;
-  }
-}
-
-function frameOf(reply: Reply | ServiceError): ServerFrame {
-  if (reply.kind === 'reply') return replyFrame({ ...reply, id: reply.clientId });
-  const { clientId, messageId, data } = reply;
-  return {
-    ...errorFrame(clientId, new GatewayError('internal', serviceMessage(data))),
-    ...(messageId === undefined ? {} : { messageId }),
-    data,
+  const seenAt = Date.now();
+  const postDeadline = Math.floor(deadline - Math.min(limits.deadLetterMs, (deadline - seenAt) / 3));
+  const removals: Promise<void>[] = [];
+  const onGone = (connectionId: string, postedAt: number) => {
+    removals.push(removeRow(connectionId, postedAt, ports));
   };
+
+  const judged = deliveries.map(judge);
+  const frames = judged.flatMap((found) => ('frame' in found ? [found] : []));
+  const posted = await postAll(frames, postDeadline, { ...ports, onGone }, limits);
+  const judgements = judged.map((found) => ('frame' in found ? (posted.get(found) as Judgement) : found));
+
+  await layDown(deliveries, judgements, seenAt, deadline, ports);
+  await before(Math.min(Date.now() + removalMs, deadline), Promise.all(removals));
+
+  const verdicts = judgements.map(({ verdict }) => verdict);
+  const duplicates = judgements.filter(({ duplicate }) => duplicate).length;
+  ports.log.info('Handled a batch of replies', { count: verdicts.length, verdicts: tally(verdicts), duplicates });
+  return verdicts;
 }
 
-/** A service's error is meant for its caller, unlike one of the gateway's own. */
-function serviceMessage(error: unknown): string {
-  const message = isObject(error) ? error.message : error;
-  return typeof message === 'string' && message !== '' ? message : 'The service answered with an error.';
+/** Ends when all are laid down or have failed: nothing is left under way when the function is frozen. */
+async function layDown(
+  deliveries: readonly Delivery[],
+  judgements: readonly Judgement[],
+  seenAt: number,
+  deadline: number,
+  { deadLetters, log }: DeliveryPorts,
+): Promise<void> {
+  const inSlot = slots(lettersAtOnce);
+  const failures: unknown[] = [];
+  const layDownOne = async (delivery: Delivery, { verdict, reason = '', attempts }: Judgement) => {
+    try {
+      await deadLetters.add({ delivery, verdict, reason, attempts, seenAt }, deadline);
+    } catch (error) {
+      failures.push(error);
+      return;
+    }
+    const { messageId } = delivery.properties;
+    log.warn('Dead-lettered a reply', { verdict, reason, ...(messageId === undefined ? {} : { messageId }) });
+  };
+  await Promise.all(
+    deliveries.map((delivery, index) => {
+      const judgement = judgements[index] as Judgement;
+      const isLetter = judgement.verdict !== 'delivered' && judgement.verdict !== 'gone';
+      return isLetter ? inSlot('first', () => layDownOne(delivery, judgement)) : undefined;
+    }),
+  );
+  if (failures.length > 0) {
+    throw new Error(`Could not lay down ${failures.length} dead letters; the batch comes back.`, {
+      cause: failures[0],
+    });
+  }
+}
+
+/** If that fails, or takes too long, the row's lease ends by itself. */
+async function removeRow(connectionId: string, postedAt: number, { connections, log }: DeliveryPorts): Promise<void> {
+  try {
+    await connections.remove(connectionId, postedAt);
+  } catch (error) {
+    log.warn('Could not remove the row of a connection that has ended', { connectionId, error });
+  }
+}
+
+function tally(verdicts: readonly Verdict[]): Partial<Record<Verdict, number>> {
+  const counts: Partial<Record<Verdict, number>> = {};
+  for (const verdict of verdicts) counts[verdict] = (counts[verdict] ?? 0) + 1;
+  return counts;
 }

@@ -1,5 +1,6 @@
-import amqp, { type ChannelModel, type ConfirmChannel, type Message, type SocketOptions } from 'amqplib';
+import type { Message } from 'amqplib';
 import type { OutgoingMessage } from './amqp';
+import { type DialOptions, dial, type OpenChannel } from './dial';
 
 /**
  * One AMQP connection with one confirm channel. A publish settles exactly once: `confirmed` when the broker has taken
@@ -8,160 +9,141 @@ import type { OutgoingMessage } from './amqp';
  */
 
 export type PublishOutcome =
-  | 'confirmed'
+  | { result: 'confirmed' }
   /** The broker has the message and no queue to put it in: returned, and gone. */
-  | 'unroutable'
+  | { result: 'unroutable' }
   /** The broker refused it (a full queue that rejects, an internal fault). */
-  | 'nacked'
+  | { result: 'nacked' }
   /** It cannot be written as an AMQP message; nothing was sent. */
-  | 'unwritable'
+  | { result: 'unwritable' }
+  /** The broker reads nothing from publishers for now; it may arrive once that is over. */
+  | { result: 'blocked' }
+  /** The broker ended the link because of one of the messages that were under way. */
+  | Refused
   /** No confirm within the time, or the link broke first: it may have arrived. */
-  | 'unknown';
+  | { result: 'unknown' };
 
-export interface PublishLimits {
-  /** How long the link may be silent while it owes a confirm, milliseconds; then it is destroyed. */
+export interface Refused {
+  result: 'refused';
+  /** AMQP's reply code, such as 406, and the broker's words. */
+  code: number;
+  words: string;
+  /** Whether no other message can have been the reason. */
+  alone: boolean;
+}
+
+export interface LinkOptions extends DialOptions {
+  /** How long the link may be silent while it owes a confirm, beside what a large message needs for its way, milliseconds. */
   silenceMs: number;
-  /** Milliseconds since 1970. */
-  deadline: number;
 }
 
-export interface LinkOptions {
-  url: string;
-  /** Time for the whole handshake, milliseconds. */
-  openTimeoutMs: number;
-  /** Seconds; also the longest idle time after which a link is trusted, for a frozen process misses its heartbeats. */
-  heartbeatSeconds: number;
+interface Entry {
+  message: OutgoingMessage;
+  /** What a return says of the queue and the messageId: text that is not well formed is not written as it was. */
+  names: string;
+  returned: boolean;
+  settled: boolean;
+  settle(outcome: PublishOutcome): void;
 }
-
-/** amqplib hands these on to net.connect or tls.connect, which both take a signal. */
-type AbortableSocketOptions = SocketOptions & { signal: AbortSignal };
 
 const goodbyeMs = 1000;
 
+/** A message is given the time that it takes at a megabyte a second. */
+const leastBytesPerMs = 1000;
+
+/**
+ * RabbitMQ tells a connection that it is blocked only after it has published under the alarm, and then reads on no
+ * further: what it had read before is confirmed within this time, the rest is not until the alarm is over.
+ */
+const blockedGraceMs = 200;
+
 export class Link {
-  readonly #connection: ChannelModel;
-  readonly #channel: ConfirmChannel;
-  readonly #abort: AbortController;
-  readonly #heartbeatMs: number;
-  readonly #pending = new Set<() => void>();
-  readonly #returned = new Set<string>();
+  readonly #open: OpenChannel;
+  readonly #silenceMs: number;
+  readonly #idleMs: number;
   readonly #idle: NodeJS.Timeout;
-  #lastSignOfLifeMs: number;
+  /** Not written yet, for the socket takes no more. */
+  #waiting: Entry[] = [];
+  /** Written and not confirmed yet, in their order; also what its publisher waits for no longer. */
+  readonly #owed = new Set<Entry>();
+  #full = false;
+  #lastSignOfLifeMs = Date.now();
+  #owingSinceMs = 0;
+  #watch: NodeJS.Timeout | undefined;
+  #blocked = false;
+  #blockedGrace: NodeJS.Timeout | undefined;
   #broken = false;
   /** On its way out: takes no more messages, while those under way are still confirmed. */
   #retired = false;
-  #blocked = false;
 
-  static async open({ url, openTimeoutMs, heartbeatSeconds }: LinkOptions): Promise<Link> {
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), openTimeoutMs);
-    try {
-      // Without noDelay every small publish waits about 40 ms for a delayed TCP acknowledgement.
-      const options: AbortableSocketOptions = { noDelay: true, signal: abort.signal };
-      const connection = await amqp.connect(withHeartbeat(url, heartbeatSeconds), options);
-      connection.on('error', () => undefined);
-      const channel = await connection.createConfirmChannel();
-      return new Link(connection, channel, abort, heartbeatSeconds * 1000);
-    } catch (error) {
-      abort.abort();
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
+  static async open(options: LinkOptions): Promise<Link> {
+    return new Link(await dial(options), options);
   }
 
-  private constructor(connection: ChannelModel, channel: ConfirmChannel, abort: AbortController, heartbeatMs: number) {
-    this.#connection = connection;
-    this.#channel = channel;
-    this.#abort = abort;
-    this.#heartbeatMs = heartbeatMs;
-    this.#lastSignOfLifeMs = Date.now();
-    // A forced close (320) emits only 'close', a reset both: listen to all, and to 'error' always, for without a
-    // listener it would end the process.
+  private constructor(open: OpenChannel, { silenceMs, heartbeatSeconds }: LinkOptions) {
+    this.#open = open;
+    this.#silenceMs = silenceMs;
+    // Without heartbeats nobody notices that the other side has gone, so there is less reason still to trust it.
+    this.#idleMs = open.heartbeatMs || heartbeatSeconds * 1000;
+    // Nothing keeps an unused connection open: brokers count them, and limit their number.
+    this.#idle = setTimeout(() => void this.close(), this.#idleMs).unref();
+    const { connection, channel } = open;
+    // A forced close (320) emits only 'close', a reset both: listen to all.
     for (const emitter of [connection, channel]) {
-      emitter.on('error', () => this.#break());
+      emitter.on('error', (error: unknown) => this.#break(error));
       emitter.on('close', () => this.#break());
     }
-    connection.on('blocked', () => {
-      this.#blocked = true;
+    connection.on('blocked', () => this.#block());
+    connection.on('unblocked', () => this.#unblock());
+    channel.on('return', (message: Message) => this.#markReturned(message));
+    channel.on('drain', () => {
+      this.#full = false;
+      this.#writeWaiting();
     });
-    connection.on('unblocked', () => {
-      this.#blocked = false;
-    });
-    // Nothing keeps an unused connection open: brokers count them, and limit their number.
-    this.#idle = setTimeout(() => void this.close(), heartbeatMs).unref();
-    channel.on('return', (message: Message) => this.#returned.add(String(message.properties.messageId)));
   }
 
   /** By the wall clock: timers stand still while a Lambda is frozen, the broker's patience does not. */
   get usable(): boolean {
-    const silentMs = Date.now() - this.#lastSignOfLifeMs;
-    return !this.#broken && !this.#retired && silentMs < this.#heartbeatMs;
-  }
-
-  /** The broker has raised an alarm and reads nothing from publishers until it is over. */
-  get blocked(): boolean {
-    return this.#blocked;
+    return !this.#broken && !this.#retired && Date.now() - this.#lastSignOfLifeMs < this.#idleMs;
   }
 
   /**
-   * Publishes to the default exchange, mandatory; never rejects. Two messages with one messageId must not be under way
-   * at once: the broker's returns are told apart by it.
+   * Publishes to the default exchange, mandatory; never rejects.
+   * @param deadline milliseconds since 1970.
    */
-  publish(
-    { queue, body, properties }: OutgoingMessage,
-    { silenceMs, deadline }: PublishLimits,
-  ): Promise<PublishOutcome> {
-    if (this.#broken || this.#retired) return Promise.resolve('unknown');
-    const sentAt = Date.now();
+  publish(message: OutgoingMessage, deadline: number): Promise<PublishOutcome> {
+    if (this.#broken || this.#retired) return Promise.resolve({ result: 'unknown' });
+    if (this.#blocked) return Promise.resolve({ result: 'blocked' });
     return new Promise((resolve) => {
-      const settle = (outcome: PublishOutcome) => {
-        clearTimeout(timer);
-        this.#pending.delete(abandon);
-        resolve(outcome);
+      const entry: Entry = {
+        message,
+        names: namesOf(message.queue, message.properties.messageId),
+        returned: false,
+        settled: false,
+        settle(outcome) {
+          clearTimeout(timer);
+          entry.settled = true;
+          resolve(outcome);
+        },
       };
-      const abandon = () => settle('unknown');
-      const onSilence = () => {
-        // A busy process runs its timers before it reads what has arrived: let it read first.
-        setImmediate(() => {
-          if (!this.#pending.has(abandon)) return;
-          const now = Date.now();
-          // While others are confirmed the link works, and this message waits its turn.
-          const patienceEnds = Math.max(sentAt, this.#lastSignOfLifeMs) + silenceMs;
-          if (now >= patienceEnds) this.destroy();
-          else if (now >= deadline) abandon();
-          else timer = setTimeout(onSilence, Math.min(patienceEnds, deadline) - now);
-        });
-      };
-      let timer = setTimeout(onSilence, Math.min(silenceMs, deadline - Date.now()));
-      this.#pending.add(abandon);
-      const onConfirm = (refused: unknown) => {
-        this.#lastSignOfLifeMs = Date.now();
-        this.#idle.refresh();
-        // The return of an unroutable message comes before its confirm.
-        const returned = this.#returned.delete(properties.messageId);
-        if (!refused) settle(returned ? 'unroutable' : 'confirmed');
-        // amqplib refuses what is unconfirmed on a connection that closes, just before it says that it closes.
-        else setImmediate(() => settle(this.#broken ? 'unknown' : 'nacked'));
-      };
-      try {
-        this.#channel.publish('', queue, body, { ...properties, mandatory: true }, onConfirm);
-      } catch (error) {
-        if ((error as Error).name === 'IllegalOperationError') this.#break();
-        else settle('unwritable');
-      }
+      const timer = afterReading(deadline - Date.now(), () => entry.settle({ result: 'unknown' }));
+      this.#waiting.push(entry);
+      this.#writeWaiting();
     });
   }
 
   /** Waits a moment for what is unconfirmed, and says goodbye to the broker. */
   async close(): Promise<void> {
+    const { connection, channel } = this.#open;
     const timer = setTimeout(() => this.destroy(), goodbyeMs);
     this.#retired = true;
-    if (!this.#broken) {
-      await this.#channel.waitForConfirms().catch(() => undefined);
+    this.#settle(this.#waiting, { result: 'unknown' });
+    // To a broker that reads nothing there is no goodbye.
+    if (!this.#broken && !this.#blocked) {
+      await channel.waitForConfirms().catch(() => undefined);
       // The channel first: amqplib may write the connection's close before what the channel still has to send.
-      await this.#channel.close().catch(() => undefined);
-      await this.#connection.close().catch(() => undefined);
+      await channel.close().catch(() => undefined);
+      await connection.close().catch(() => undefined);
     }
     clearTimeout(timer);
     this.destroy();
@@ -170,18 +152,121 @@ export class Link {
   /** Closes the socket at once; what is unconfirmed settles as `unknown`. */
   destroy(): void {
     this.#break();
-    this.#abort.abort();
+    this.#open.destroy();
   }
 
-  #break(): void {
+  /** In their order, as long as the socket takes them. */
+  #writeWaiting(): void {
+    while (!this.#full && !this.#broken) {
+      const entry = this.#waiting.shift();
+      if (entry === undefined) break;
+      if (!entry.settled) this.#write(entry);
+    }
+    if (this.#owed.size > 0) this.#watchSilence();
+  }
+
+  #write(entry: Entry): void {
+    const { queue, body, properties } = entry.message;
+    if (this.#owed.size === 0) this.#owingSinceMs = Date.now();
+    this.#owed.add(entry);
+    try {
+      this.#full = !this.#open.channel.publish('', queue, body, { ...properties, mandatory: true }, (refused) =>
+        this.#confirm(entry, refused),
+      );
+    } catch (error) {
+      this.#owed.delete(entry);
+      const linkIsClosed = (error as Error).name === 'IllegalOperationError';
+      entry.settle({ result: linkIsClosed ? 'unknown' : 'unwritable' });
+      if (linkIsClosed) this.#break();
+    }
+  }
+
+  #confirm(entry: Entry, refused: unknown): void {
+    this.#owed.delete(entry);
+    this.#lives();
+    // The return of an unroutable message comes before its confirm.
+    if (!refused) entry.settle({ result: entry.returned ? 'unroutable' : 'confirmed' });
+    // amqplib refuses what is unconfirmed on a connection that closes, just before it says that it closes.
+    else setImmediate(() => entry.settle({ result: this.#broken ? 'unknown' : 'nacked' }));
+  }
+
+  /** A return names no delivery tag: it is of the first message like it, and messages that are alike are all the same. */
+  #markReturned({ fields, properties, content }: Message): void {
+    const names = namesOf(fields.routingKey, properties.messageId);
+    for (const entry of this.#owed) {
+      if (!entry.returned && entry.names === names && entry.message.body.equals(content)) {
+        entry.returned = true;
+        return;
+      }
+    }
+  }
+
+  #block(): void {
+    this.#blocked = true;
+    this.#blockedGrace ??= afterReading(blockedGraceMs, () => {
+      if (this.#blocked) this.#settle([...this.#owed, ...this.#waiting], { result: 'blocked' });
+    });
+  }
+
+  #unblock(): void {
+    this.#blocked = false;
+    clearTimeout(this.#blockedGrace);
+    this.#blockedGrace = undefined;
+    this.#lives();
+    this.#writeWaiting();
+  }
+
+  #lives(): void {
+    if (this.#broken) return;
+    this.#lastSignOfLifeMs = Date.now();
+    this.#idle.refresh();
+  }
+
+  /** While others are confirmed the link works, and a message waits its turn; a blocked broker is silent by intent. */
+  #watchSilence(): void {
+    if (this.#watch !== undefined || this.#broken) return;
+    const patienceMs = () => {
+      let largest = 0;
+      for (const { message } of this.#owed) largest = Math.max(largest, message.body.length);
+      const silentSince = Math.max(this.#lastSignOfLifeMs, this.#owingSinceMs);
+      return silentSince + this.#silenceMs + largest / leastBytesPerMs - Date.now();
+    };
+    this.#watch = afterReading(patienceMs(), () => {
+      this.#watch = undefined;
+      if (this.#blocked || this.#owed.size === 0) return;
+      if (patienceMs() > 0) this.#watchSilence();
+      else this.destroy();
+    });
+  }
+
+  #break(error?: unknown): void {
+    if (this.#broken) return;
     this.#broken = true;
-    clearTimeout(this.#idle);
-    for (const abandon of [...this.#pending]) abandon();
+    for (const timer of [this.#idle, this.#watch, this.#blockedGrace]) clearTimeout(timer);
+    // Else it is said goodbye to, of which the end of the channel is a part.
+    if (!this.#retired) this.#open.destroy();
+    const refusal = refusalOf(error);
+    const alone = this.#owed.size === 1;
+    this.#settle(this.#owed, refusal === undefined ? { result: 'unknown' } : { result: 'refused', ...refusal, alone });
+    this.#settle(this.#waiting, { result: 'unknown' });
+  }
+
+  #settle(entries: Iterable<Entry>, outcome: PublishOutcome): void {
+    for (const entry of entries) if (!entry.settled) entry.settle(outcome);
   }
 }
 
-function withHeartbeat(url: string, seconds: number): string {
-  const parsed = new URL(url);
-  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(seconds));
-  return parsed.href;
+/** A busy process runs its timers before it reads what has arrived: this lets it read first. */
+function afterReading(delayMs: number, act: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(act), Math.max(0, delayMs));
+}
+
+function namesOf(queue: string, messageId = ''): string {
+  return Buffer.from(`${queue}\n${messageId}`).toString();
+}
+
+/** amqplib gives the reply code of the broker's close, and to errors of the socket a text. */
+function refusalOf(error: unknown): { code: number; words: string } | undefined {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
+  return typeof code === 'number' ? { code, words: message ?? '' } : undefined;
 }

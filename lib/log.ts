@@ -15,6 +15,7 @@ export interface LogFields {
   queue?: string;
   count?: number;
   verdicts?: Record<string, number>;
+  duplicates?: number;
   error?: unknown;
 }
 

@@ -37,7 +37,8 @@ function propertiesOf(basic: JsonObject): Properties {
   const properties: Properties = {};
   for (const name of texts) if (typeof basic[name] === 'string') properties[name] = basic[name];
   for (const name of numbers) if (typeof basic[name] === 'number') properties[name] = basic[name];
-  if (isObject(basic.headers)) properties.headers = headerValue(basic.headers) as JsonObject;
+  const headers = headersOf(basic.headers);
+  if (headers !== undefined) properties.headers = headers;
   // Documented as text; published samples have a number.
   if (typeof basic.expiration === 'string' || typeof basic.expiration === 'number') {
     properties.expiration = String(basic.expiration);
@@ -47,6 +48,16 @@ function propertiesOf(basic: JsonObject): Properties {
     if (!Number.isNaN(milliseconds)) properties.timestamp = milliseconds / 1000;
   }
   return properties;
+}
+
+/** Undefined for tables nested beyond the stack, which are lost: a throw would bring the whole batch back for ever. */
+function headersOf(headers: unknown): JsonObject | undefined {
+  try {
+    return isObject(headers) ? (headerValue(headers) as JsonObject) : undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** A header's value; bytes that are not UTF-8 stay bytes, so that a dead letter carries them unchanged. */

@@ -3,6 +3,7 @@ import {
   type ApiGatewayManagementApiClientConfig,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
+import { reasonOf } from './reason';
 
 /**
  * One attempt to post a frame to a client through API Gateway's @connections. It never throws: an outcome says what
@@ -18,9 +19,9 @@ export type PostOutcome =
   /** 400: no connection can have this id. */
   | { result: 'bad_id' }
   /** 403 and what else no repetition mends: the function may not post here. */
-  | { result: 'forbidden'; error: unknown }
+  | { result: 'forbidden'; reason: string }
   /** 429, 5xx, a timeout or no answer at all: worth another attempt. */
-  | { result: 'transient'; error: unknown };
+  | { result: 'transient'; reason: string };
 
 export type Post = (connectionId: string, frame: string, options: { timeoutMs: number }) => Promise<PostOutcome>;
 
@@ -29,22 +30,43 @@ export function apiGatewayPost(endpoint: string, clientConfig: ApiGatewayManagem
   const client = new ApiGatewayManagementApiClient({ endpoint, maxAttempts: 1, ...clientConfig });
 
   return async (connectionId, frame, { timeoutMs }) => {
+    const command = new PostToConnectionCommand({ ConnectionId: connectionId, Data: frame });
+    let status = 0;
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        status = (result.response as { statusCode: number }).statusCode;
+        return result;
+      },
+      { step: 'deserialize', priority: 'low' },
+    );
     try {
-      const command = new PostToConnectionCommand({ ConnectionId: connectionId, Data: frame });
       await client.send(command, { abortSignal: AbortSignal.timeout(timeoutMs) });
       return { result: 'delivered' };
     } catch (error) {
-      return outcomeOf(error);
+      return outcomeOf(status, error);
     }
   };
 }
 
-/** By status, not by name: a 410 without a body reaches the caller as an error called "Unknown". */
-function outcomeOf(error: unknown): PostOutcome {
-  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0;
+/** A proxy may answer with a page. */
+const longestReason = 500;
+
+/**
+ * By status, not by the error's name: a 410 without a body reaches the caller as one called "Unknown". And by the head of
+ * the answer alone: the frame of a 200 is taken, even if the connection hangs or breaks in the midst of the body.
+ */
+function outcomeOf(status: number, error: unknown): PostOutcome {
+  if (status >= 200 && status < 300) return { result: 'delivered' };
   if (status === 410) return { result: 'gone' };
   if (status === 413) return { result: 'too_large' };
   if (status === 400) return { result: 'bad_id' };
-  if (status > 400 && status < 500 && status !== 408 && status !== 429) return { result: 'forbidden', error };
-  return { result: 'transient', error };
+  if (status > 400 && status < 500 && status !== 408 && status !== 429) {
+    return { result: 'forbidden', reason: String(error).slice(0, longestReason) };
+  }
+  return { result: 'transient', reason: status === 0 ? noAnswer(error) : `API Gateway answered ${status}` };
+}
+
+function noAnswer(error: unknown): string {
+  return (error as Error).name === 'AbortError' ? 'no answer in time' : `no answer (${reasonOf(error)})`;
 }

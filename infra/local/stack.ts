@@ -10,7 +10,7 @@ import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
 import { resourcesOf } from './resources';
 import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
-import { surviveBadFrames } from './sockets';
+import { surviveClients } from './sockets';
 import { startTables } from './table';
 
 /**
@@ -44,7 +44,7 @@ export async function startStack(
   };
   service.custom = { ...service.custom, 'serverless-offline': offline };
   await refuseTakenPorts(offline);
-  surviveBadFrames();
+  surviveClients();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
@@ -56,6 +56,7 @@ export async function startStack(
   const endpoint = `${offline.host}:${offline.websocketPort}`;
   replaceEnvironment(service, {
     AMQP_URL: broker.url,
+    AMQP_SECRET_ARN: '',
     MANAGEMENT_ENDPOINT: `http://${endpoint}`,
     TABLE_NAME: 'ConnectionTable',
   });

@@ -10,8 +10,14 @@ interface ResidentMemory {
 
 /** Undefined where /proc does not say, or where the process is another user's. */
 export function listenerPid(port: number): number | undefined {
-  const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningInodes(table, port)));
-  return pids().find((pid) => openFiles(pid).some((file) => inodes.has(/^socket:\[(\d+)\]$/.exec(file)?.[1] ?? '')));
+  const files = new Set(listeners().flatMap((listener) => (listener.port === port ? [listener.file] : [])));
+  return pids().find((pid) => openFiles(pid).some((file) => files.has(file)));
+}
+
+/** All ports on which the process listens. */
+export function listenedPorts(pid: number): number[] {
+  const files = new Set(openFiles(pid));
+  return [...new Set(listeners().flatMap(({ port, file }) => (files.has(file) ? [port] : [])))];
 }
 
 export function residentMemory(pid: number): ResidentMemory {
@@ -20,11 +26,14 @@ export function residentMemory(pid: number): ResidentMemory {
   return { nowBytes: bytes('VmRSS'), peakBytes: bytes('VmHWM') };
 }
 
-function listeningInodes(table: string, port: number): string[] {
-  const lines = orNone(() => readFileSync(table, 'utf8').trim().split('\n').slice(1));
+/** Sockets that listen, as /proc names them among a process's files. */
+function listeners(): { port: number; file: string }[] {
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) =>
+    orNone(() => readFileSync(table, 'utf8').trim().split('\n').slice(1)),
+  );
   return lines.flatMap((line) => {
-    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-    return state === '0A' && Number.parseInt(local.split(':')[1] ?? '', 16) === port ? [inode] : [];
+    const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
+    return state === '0A' ? [{ port: Number.parseInt(local.split(':')[1] ?? '', 16), file: `socket:[${inode}]` }] : [];
   });
 }
 

@@ -1,47 +1,78 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import net, { type AddressInfo, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { OutgoingMessage, Properties } from '../../lib/amqp';
-import { amqpDeadLetters } from '../../lib/dead-letters';
+import net, { type AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { OutgoingMessage } from '../../lib/amqp';
 import type { GatewayError } from '../../lib/errors';
 import { AmqpPublisher } from '../../lib/publisher';
 import { openChannel, queueNames, reader, type TestChannel } from '../helpers/amqp';
+import { startWire, type Wire } from '../helpers/wire';
+
+/** A broker of the suite's own, which it may disturb. */
+export interface PublisherBroker {
+  url: string;
+  setMemoryAlarm(on: boolean): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** What the publisher promises, on any broker. */
-export function describePublisher(name: string, broker: () => Promise<{ url: string; close(): Promise<void> }>): void {
+export function describePublisher(
+  name: string,
+  startBroker: (options?: { maxMessageBytes?: number }) => Promise<PublisherBroker>,
+): void {
   describe(`the publisher on ${name}`, () => {
     const { wsQueue: queue } = queueNames();
-    let url: string;
-    let stopBroker: () => Promise<void>;
+    let broker: PublisherBroker;
     let client: TestChannel;
     let publisher: AmqpPublisher;
-    let proxy: TcpProxy;
+    let wire: Wire;
 
     beforeAll(async () => {
-      ({ url, close: stopBroker } = await broker());
-    });
+      broker = await startBroker();
+    }, startMs);
     beforeEach(async () => {
-      client = await openChannel(url);
+      client = await openChannel(broker.url);
       await client.channel.assertQueue(queue, { durable: true });
-      proxy = await startTcpProxy(url);
-      publisher = new AmqpPublisher({ url: proxy.url, attemptMs: 500 });
+      wire = await startWire(broker.url);
+      publisher = new AmqpPublisher({ url: wire.url, attemptMs: 500 });
     });
     afterEach(async () => {
       await publisher.close();
-      await proxy.close();
+      await wire.close();
       await client.channel.deleteQueue(queue);
       await client.close();
     });
-    afterAll(() => stopBroker());
+    afterAll(() => broker.close());
 
     const message = (body: string, messageId: string = randomUUID()): OutgoingMessage => ({
       queue,
       body: Buffer.from(body),
       properties: { messageId, deliveryMode: 2, headers: { traceparent: 'x' } },
     });
+    const anonymous = (body: string, to = queue): OutgoingMessage => ({
+      queue: to,
+      body: Buffer.from(body),
+      properties: {},
+    });
+    const absent = `${queue}.absent`;
     const inTime = () => Date.now() + 5000;
     const codeOf = (error: GatewayError) => ({ code: error.code, retryable: error.retryable });
+    const unavailable = { code: 'unavailable', retryable: true };
+    const refusalOf = (publishing: Promise<void>) =>
+      publishing.then(
+        () => undefined,
+        (error: GatewayError) => codeOf(error),
+      );
+    const codesOf = async (publishing: Promise<void>[]) =>
+      (await Promise.all(publishing.map(refusalOf))).map((refusal) => refusal?.code ?? 'taken');
+    const bodiesIn = async (name = queue) => {
+      const bodies: string[] = [];
+      for (;;) {
+        const got = await client.channel.get(name, { noAck: true });
+        if (got === false) return bodies;
+        bodies.push(String(got.content));
+      }
+    };
 
     test('has the message in the queue, with its properties, when it resolves', async () => {
       await publisher.publish(message('hello', 'm-1'), inTime());
@@ -58,7 +89,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
     test('serves concurrent calls over one connection and in order', async () => {
       const bodies = Array.from({ length: 200 }, (_, n) => String(n));
       await Promise.all(bodies.map((body) => publisher.publish(message(body), inTime())));
-      expect(proxy.connections).toBe(1);
+      expect(wire.connections).toBe(1);
       const next = await reader(client.channel, queue);
       for (const body of bodies) expect(String((await next()).content)).toBe(body);
     });
@@ -79,9 +110,9 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
 
     test('opens a new link when the old one was cut, under the same messageId', async () => {
       await publisher.publish(message('before'), inTime());
-      proxy.cut();
+      wire.reset();
       await publisher.publish(message('after', 'same'), inTime());
-      expect(proxy.connections).toBe(2);
+      expect(wire.connections).toBe(2);
       const next = await reader(client.channel, queue);
       expect(String((await next()).content)).toBe('before');
       expect((await next()).properties.messageId).toBe('same');
@@ -89,7 +120,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
 
     test('retries what was not confirmed in time on a new link: at least once, told by messageId', async () => {
       await publisher.publish(message('before'), inTime());
-      proxy.swallowAnswers();
+      wire.disturb({ answers: 'lose' });
       await publisher.publish(message('twice', 'same'), inTime());
       const next = await reader(client.channel, queue);
       await next();
@@ -98,7 +129,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
     });
 
     test('says unavailable when there is no broker before the deadline', async () => {
-      await proxy.close();
+      wire.refuse(true);
       const error = await publisher.publish(message('x'), Date.now() + 600).catch((error) => error);
       expect(codeOf(error)).toEqual({ code: 'unavailable', retryable: true });
     });
@@ -117,7 +148,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
       await publisher.publish(message('before'), inTime());
       const bodies = Array.from({ length: 50 }, (_, n) => String(n));
       const publishing = bodies.map((body) => publisher.publish(message(body), inTime()));
-      proxy.cut();
+      wire.reset();
       await Promise.all(publishing);
       const next = await reader(client.channel, queue);
       const arrived = new Set<string>();
@@ -133,7 +164,7 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
       ]);
       expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
       expect((results[1] as PromiseRejectedResult).reason.code).toBe('invalid_message');
-      expect(proxy.connections).toBe(1);
+      expect(wire.connections).toBe(1);
     });
 
     test('tells two messages of one id apart', async () => {
@@ -146,15 +177,15 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
     });
 
     test('gives up on one message at its deadline, and not on the link that serves the others', async () => {
-      const patient = new AmqpPublisher({ url: proxy.url, attemptMs: 5000 });
+      const patient = new AmqpPublisher({ url: wire.url, attemptMs: 5000 });
       await patient.publish(message('before'), inTime());
-      proxy.holdAnswers();
+      wire.disturb({ answers: 'hold' });
       const hurried = patient.publish(message('hurried'), Date.now() + 200).catch((error) => error);
       const calm = patient.publish(message('calm'), inTime());
       expect(codeOf(await hurried)).toEqual({ code: 'unavailable', retryable: true });
-      proxy.releaseAnswers();
+      wire.calm();
       await calm;
-      expect(proxy.connections).toBe(1);
+      expect(wire.connections).toBe(1);
       await patient.close();
     });
 
@@ -172,108 +203,188 @@ export function describePublisher(name: string, broker: () => Promise<{ url: str
       silent.close();
     });
 
-    test('lays down a dead letter without what would lead it astray, or could not be written', async () => {
-      await client.channel.assertQueue(`${queue}.dead`, { durable: true });
-      const deadLetters = amqpDeadLetters(publisher, queue);
-      const next = await reader(client.channel, `${queue}.dead`);
-      const add = (properties: Properties) =>
-        deadLetters.add(
-          { queue, body: Buffer.from('x'), redelivered: false, properties },
-          'malformed',
-          'why',
-          inTime(),
-        );
-      await add({ headers: { CC: [queue], mine: 1 } });
-      expect((await next()).properties.headers).toMatchObject({ mine: 1, 'x-verdict': 'malformed' });
-      for (const properties of [{ correlationId: 'x'.repeat(300) }, { headers: { odd: { '!': 'x' } } }]) {
-        await add(properties);
-        expect((await next()).properties.headers).toMatchObject({ 'x-verdict': 'malformed' });
+    test('tells messages apart that have no id, and those that are alike', async () => {
+      const publishing = [
+        publisher.publish(anonymous('same', absent), inTime()),
+        publisher.publish(anonymous('same'), inTime()),
+        publisher.publish(anonymous('same', absent), inTime()),
+        publisher.publish(anonymous('same'), inTime()),
+        publisher.publish(anonymous('other', absent), inTime()),
+      ];
+      expect(await codesOf(publishing)).toEqual(['unroutable', 'taken', 'unroutable', 'taken', 'unroutable']);
+      expect(await bodiesIn()).toEqual(['same', 'same']);
+    });
+
+    test('knows a returned message whose names are no well-formed text', async () => {
+      const lost = publisher.publish({ ...message('lost', 'half a \ud800 pair'), queue: `${absent}\ud800` }, inTime());
+      expect(await refusalOf(lost)).toEqual({ code: 'unroutable', retryable: true });
+    });
+
+    test('takes the return of a message that nobody waits for any more as no news of one like it', async () => {
+      const patient = new AmqpPublisher({ url: wire.url, attemptMs: 5000 });
+      await patient.publish(message('before'), inTime());
+      wire.disturb({ answers: 'hold' });
+      expect(await refusalOf(patient.publish(anonymous('same', absent), Date.now() + 200))).toEqual(unavailable);
+      await client.channel.assertQueue(absent, { durable: true });
+      const again = patient.publish(anonymous('same', absent), inTime());
+      wire.calm();
+      await again;
+      expect(await bodiesIn(absent)).toEqual(['same']);
+      await client.channel.deleteQueue(absent);
+      await patient.close();
+    });
+
+    test.each([
+      ['?heartbeat=50', 40, 1],
+      ['?heartbeat=20', 25, 2],
+      // RabbitMQ proposes 60, and the lower one counts.
+      ['?heartbeat=200', 70, 2],
+      ['', 25, 1],
+      ['', 35, 2],
+    ])(
+      'trusts a link for the heartbeat that was agreed: %p, idle for %d s',
+      async (query, idleSeconds, connections) => {
+        const idle = new AmqpPublisher({ url: `${wire.url}${query}` });
+        const clock = jest.spyOn(Date, 'now');
+        try {
+          await idle.publish(message('before'), inTime());
+          const now = Date.now();
+          clock.mockImplementation(() => now + idleSeconds * 1000);
+          await idle.publish(message('after'), inTime());
+          expect(wire.connections).toBe(connections);
+        } finally {
+          clock.mockRestore();
+          await idle.close();
+        }
+      },
+    );
+
+    test('gives a large message the time that it takes on a slow path', async () => {
+      await publisher.publish(message('before'), inTime());
+      wire.disturb({ bytesPerSecond: 4_000_000 });
+      await publisher.publish({ ...message(''), body: Buffer.alloc(6_000_000) }, Date.now() + 20_000);
+      expect(wire.connections).toBe(1);
+    });
+
+    test('fails fast while the broker is blocked, without another link, and serves on after', async () => {
+      const patient = new AmqpPublisher({ url: wire.url, attemptMs: 600 });
+      const other = await startWire(broker.url);
+      const withoutAnswers = new AmqpPublisher({ url: other.url, attemptMs: 60_000 });
+      await Promise.all([patient.publish(message('before'), inTime()), withoutAnswers.publish(message('x'), inTime())]);
+      other.disturb({ answers: 'lose' });
+      await broker.setMemoryAlarm(true);
+      try {
+        // Without the broker's word for it they would wait for their deadline, which is beyond that of the test.
+        const late = Date.now() + 60_000;
+        const during = Array.from({ length: 10 }, (_, n) => patient.publish(message(`${n}`), late));
+        expect(new Set(await codesOf(during))).toEqual(new Set(['unavailable']));
+        expect(await refusalOf(patient.publish(message('refused'), late))).toEqual(unavailable);
+        // Longer than the link may be silent.
+        await refusalOf(withoutAnswers.publish(message('waits'), Date.now() + 1500));
+      } finally {
+        await broker.setMemoryAlarm(false);
       }
-      expect((await client.channel.checkQueue(queue)).messageCount).toBe(0);
-      await client.channel.deleteQueue(`${queue}.dead`);
+      while ((await refusalOf(patient.publish(message('after'), inTime()))) !== undefined)
+        await new Promise(setImmediate);
+      expect(wire.connections).toBe(1);
+      await Promise.all([patient.close(), withoutAnswers.close()]);
+      await other.close();
+      const bodies = await bodiesIn();
+      expect(bodies).toContain('after');
+      expect(bodies).not.toContain('refused');
     });
 
-    test('lays down a dead letter with its body, its headers and the reason', async () => {
-      await client.channel.assertQueue(`${queue}.dead`, { durable: true });
-      const delivery = {
-        queue,
-        body: Buffer.from([0xff, 0x00]),
-        properties: {
-          correlationId: 'c',
-          headers: { text: 'ü', table: { a: 1 } },
-          userId: 'nobody',
-          expiration: '1',
-        },
-        redelivered: false,
+    test('never lets arrive what it refused before it was written', async () => {
+      const patient = new AmqpPublisher({ url: wire.url, attemptMs: 20_000 });
+      await patient.publish(message('before'), inTime());
+      wire.disturb({ requests: 'hold' });
+      const large = 'x'.repeat(120_000);
+      const waiting = Array.from({ length: 300 }, (_, n) =>
+        patient.publish(message(`${n} ${large}`), Date.now() + 25_000),
+      );
+      const hurried = Array.from({ length: 20 }, (_, n) => patient.publish(message(`hurried ${n}`), Date.now() + 300));
+      expect(new Set(await codesOf(hurried))).toEqual(new Set(['unavailable']));
+      wire.calm();
+      await Promise.all(waiting);
+      expect(wire.connections).toBe(1);
+      const bodies = (await bodiesIn()).map((body) => body.split(' ')[0]);
+      expect(bodies).toEqual(['before', ...waiting.map((_, n) => String(n))]);
+      await patient.close();
+    });
+
+    test('refuses a message above the limit before it is sent', async () => {
+      const body = Buffer.alloc(16 * 1024 * 1024 + 1);
+      const refusal = await refusalOf(publisher.publish({ ...message(''), body }, inTime()));
+      expect(refusal).toEqual({ code: 'too_large', retryable: false });
+      expect(wire.connections).toBe(0);
+    });
+
+    test(
+      'learns a lower limit from the broker, and its neighbours are not harmed',
+      async () => {
+        const strict = await startBroker({ maxMessageBytes: 1000 });
+        const strictWire = await startWire(strict.url);
+        const sender = new AmqpPublisher({ url: strictWire.url });
+        const strictClient = await openChannel(strict.url);
+        await strictClient.channel.assertQueue(queue, { durable: true });
+        const bodies = ['a', 'b'.repeat(1001), 'c', 'd'.repeat(1000), 'e'.repeat(2000), 'f'];
+        const codes = await codesOf(bodies.map((body) => sender.publish(message(body), inTime())));
+        expect(codes).toEqual(['taken', 'too_large', 'taken', 'taken', 'too_large', 'taken']);
+        const { connections } = strictWire;
+        expect(await codesOf([sender.publish(message('x'.repeat(1001)), inTime())])).toEqual(['too_large']);
+        await sender.publish(message('x'), inTime());
+        expect(strictWire.connections - connections).toBeLessThanOrEqual(1);
+        await sender.close();
+        await strictClient.channel.deleteQueue(queue);
+        await strictClient.close();
+        await strictWire.close();
+        await strict.close();
+      },
+      startMs,
+    );
+
+    test.each([
+      ['a property that the broker does not take', '', { userId: 'nobody' }],
+      ['headers that do not fit into a frame', '?frameMax=4096', { headers: { long: 'x'.repeat(5000) } }],
+    ])('refuses %s, and sends its neighbours again', async (_, query, properties) => {
+      const sender = new AmqpPublisher({ url: `${wire.url}${query}` });
+      const bad = { queue, body: Buffer.from('bad'), properties };
+      const messages = Array.from({ length: 21 }, (_, n) => (n % 10 === 5 ? bad : anonymous(String(n))));
+      const codes = await codesOf(messages.map((each) => sender.publish(each, inTime())));
+      expect(codes).toEqual(messages.map((each) => (each === bad ? 'invalid_message' : 'taken')));
+      const arrived = new Set(await bodiesIn());
+      expect([...arrived].sort()).toEqual(
+        messages.flatMap(({ body }) => (String(body) === 'bad' ? [] : [String(body)])).sort(),
+      );
+      await sender.publish(message('after'), inTime());
+      await sender.close();
+    });
+
+    test('finds the one that the broker does not take among others that go on coming, and ends their link once', async () => {
+      const bad = { queue, body: Buffer.from('bad'), properties: { userId: 'nobody' } };
+      let found = false;
+      const refused = refusalOf(publisher.publish(bad, inTime())).finally(() => {
+        found = true;
+      });
+      const goOn = async () => {
+        while (!found) await publisher.publish(anonymous('x'), inTime());
       };
-      await amqpDeadLetters(publisher, queue).add(delivery, 'malformed', 'not UTF-8', inTime());
-      const next = await reader(client.channel, `${queue}.dead`);
-      const { content, properties } = await next();
-      expect(content).toEqual(delivery.body);
-      expect(properties).toMatchObject({ correlationId: 'c', deliveryMode: 2 });
-      expect(properties.headers).toEqual({
-        text: 'ü',
-        table: { a: 1 },
-        'x-verdict': 'malformed',
-        'x-reason': 'not UTF-8',
-        'x-original-queue': queue,
-      });
-      await client.channel.deleteQueue(`${queue}.dead`);
+      await Promise.all(Array.from({ length: 30 }, goOn));
+      expect(await refused).toEqual({ code: 'invalid_message', retryable: false });
+      // Twice the link of all, and twice that of the suspects.
+      expect(wire.connections).toBeLessThanOrEqual(4);
+    });
+
+    test('takes no message once it is closed, and confirms those under way before', async () => {
+      const publishing = Array.from({ length: 50 }, (_, n) => publisher.publish(message(String(n)), inTime()));
+      const closing = publisher.close();
+      expect(await refusalOf(publisher.publish(message('late'), inTime()))).toEqual(unavailable);
+      await Promise.all(publishing);
+      await closing;
+      expect(await bodiesIn()).toHaveLength(50);
     });
   });
 }
 
-interface TcpProxy {
-  url: string;
-  /** How many there were. */
-  connections: number;
-  cut(): void;
-  /** From now on the broker's answers on the open connections are lost; new ones are not affected. */
-  swallowAnswers(): void;
-  holdAnswers(): void;
-  releaseAnswers(): void;
-  close(): Promise<void>;
-}
-
-/** Between publisher and broker, so that a test can break the path. */
-async function startTcpProxy(target: string): Promise<TcpProxy> {
-  const { hostname, port, username, password } = new URL(target);
-  const pairs = new Set<{ client: Socket; upstream: Socket }>();
-  const server = net.createServer((client) => {
-    proxy.connections += 1;
-    const upstream = net.connect(Number(port), hostname);
-    const pair = { client, upstream };
-    pairs.add(pair);
-    client.pipe(upstream).pipe(client);
-    for (const socket of [client, upstream]) {
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        client.destroy();
-        upstream.destroy();
-        pairs.delete(pair);
-      });
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const proxy: TcpProxy = {
-    url: `amqp://${username}:${password}@127.0.0.1:${(server.address() as AddressInfo).port}`,
-    connections: 0,
-    cut() {
-      for (const { client } of pairs) client.destroy();
-    },
-    swallowAnswers() {
-      for (const { client, upstream } of pairs) upstream.unpipe(client).resume();
-    },
-    holdAnswers() {
-      for (const { client, upstream } of pairs) upstream.unpipe(client).pause();
-    },
-    releaseAnswers() {
-      for (const { client, upstream } of pairs) upstream.pipe(client);
-    },
-    async close() {
-      proxy.cut();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  return proxy;
-}
+/** A RabbitMQ takes its time. */
+const startMs = 90_000;

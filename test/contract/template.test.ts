@@ -70,9 +70,12 @@ describe('the packaged service', () => {
   });
 
   test('bundles only what a function needs', async () => {
-    const bundle = (name: string) => readFile(join(root, 'dist', `${name}.js`), 'utf8');
-    for (const name of ['connect', 'disconnect', 'default']) expect(await bundle(name)).not.toContain('amqplib');
-    for (const name of ['send', 'default', 'worker']) expect(await bundle(name)).not.toContain('DynamoDB_20120810');
+    const has = async (name: string, text: string) =>
+      (await readFile(join(root, 'dist', `${name}.js`), 'utf8')).includes(text);
+    for (const name of ['connect', 'disconnect', 'default']) {
+      expect([await has(name, 'amqplib'), await has(name, 'GetSecretValue')]).toEqual([false, false]);
+    }
+    for (const name of ['send', 'default', 'worker']) expect(await has(name, 'DynamoDB_20120810')).toBe(false);
   });
 });
 
@@ -122,9 +125,10 @@ describe('the template', () => {
   test('gives each function what its code calls, and no more', () => {
     const table = { 'Fn::GetAtt': ['ConnectionTable', 'Arn'] };
     const logs = { 'logs:CreateLogStream': expect.anything(), 'logs:PutLogEvents': expect.anything() };
+    const login = { 'secretsmanager:GetSecretValue': expect.stringMatching(/^arn:aws:secretsmanager:.*:secret:/) };
     const queue = {
+      ...login,
       'mq:DescribeBroker': expect.stringMatching(/^arn:aws:mq:/),
-      'secretsmanager:GetSecretValue': expect.stringMatching(/^arn:aws:secretsmanager:/),
       'ec2:CreateNetworkInterface': '*',
       'ec2:DeleteNetworkInterface': '*',
       'ec2:DescribeNetworkInterfaces': '*',
@@ -135,7 +139,7 @@ describe('the template', () => {
     expect(permissions('Connect')).toEqual({ ...logs, 'dynamodb:PutItem': table });
     expect(permissions('Disconnect')).toEqual({ ...logs, 'dynamodb:DeleteItem': table });
     expect(permissions('Default')).toEqual(logs);
-    expect(permissions('Send')).toEqual(logs);
+    expect(permissions('Send')).toEqual({ ...logs, ...login });
     expect(permissions('Worker')).toEqual({ ...logs, ...queue });
     expect(permissions('Consumer')).toEqual({
       ...logs,
@@ -147,9 +151,17 @@ describe('the template', () => {
     });
   });
 
-  test('has no password in plain text', () => {
-    const { AMQP_URL } = resources.SendLambdaFunction?.Properties.Environment.Variables ?? {};
-    expect(AMQP_URL).toMatch(/^amqps:\/\/\{\{resolve:secretsmanager:.*\}\}:\{\{resolve:secretsmanager:.*\}\}@/);
+  test('has no password: those who publish read the secret themselves', () => {
+    for (const [name, { Properties }] of Object.entries(ofType('AWS::Lambda::Function'))) {
+      const { AMQP_URL, AMQP_SECRET_ARN } = Properties.Environment?.Variables ?? {};
+      const publishes = ['Send', 'Consumer', 'Worker'].some((each) => name === `${each}LambdaFunction`);
+      expect([AMQP_URL, AMQP_SECRET_ARN]).toEqual(
+        publishes
+          ? [expect.stringMatching(/^amqps:\/\/[\w.-]+:5671$/), expect.stringMatching(/^arn:aws:secretsmanager:/)]
+          : [undefined, undefined],
+      );
+    }
+    expect(JSON.stringify(resources)).not.toContain('{{resolve:');
   });
 
   test('runs on a Lambda runtime of Node 22 or later', () => {

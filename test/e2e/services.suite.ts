@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startMapping } from '../../infra/local/event-source/mapping';
 import { deleteQueues, queueNames, startRpcWorker } from '../helpers/amqp';
 import { Client } from '../helpers/client';
-import { consumerProcess } from '../helpers/consumer';
+import { functionProcess } from '../helpers/function-process';
 import { type NestService, startNestService } from '../helpers/nest';
 import { freePorts } from '../helpers/ports';
 import { type Stack, startStack } from '../helpers/stack';
@@ -126,11 +126,13 @@ export function describeServices(name: string, env: Record<string, string>): voi
 
     test('deliver every reply', async () => {
       const worker = await startRpcWorker(used.stack.amqpUrl, used.apiQueue, ({ data }) => ({ body: data }));
-      const consumer = consumerProcess({
-        AMQP_URL: used.stack.amqpUrl,
-        WS_QUEUE: used.wsQueue,
-        MANAGEMENT_ENDPOINT: used.stack.managementUrl,
-        TABLE_NAME: 'ConnectionTable',
+      const consumer = functionProcess('consumer', {
+        env: {
+          AMQP_URL: used.stack.amqpUrl,
+          WS_QUEUE: used.wsQueue,
+          MANAGEMENT_ENDPOINT: used.stack.managementUrl,
+          TABLE_NAME: 'ConnectionTable',
+        },
       });
       let batches = 0;
       const second = startMapping(

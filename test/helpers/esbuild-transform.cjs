@@ -8,6 +8,8 @@ module.exports = {
       loader: 'ts',
       format: 'cjs',
       target: 'node20',
+      // Jest has none without a flag of Node's; it becomes a require.
+      supported: { 'dynamic-import': false },
       sourcemap: 'inline',
     });
   },

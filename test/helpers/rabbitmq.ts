@@ -18,7 +18,12 @@ export async function rabbitmqVersion(): Promise<string> {
 
 /** Runs rabbitmqctl on the node that .ci/with-rabbitmq started. */
 export async function rabbitmqctl(...args: string[]): Promise<void> {
-  const { TEST_RABBITMQ_HOME: HOME, ...env } = process.env;
+  await runRabbitmqctl(process.env, args);
+}
+
+/** @param nodeEnv as .ci/with-rabbitmq gives it to its command */
+export async function runRabbitmqctl(nodeEnv: NodeJS.ProcessEnv, args: readonly string[]): Promise<void> {
+  const { TEST_RABBITMQ_HOME: HOME, ...env } = nodeEnv;
   if (!HOME) throw new Error('This test operates the node itself: run it by .ci/with-rabbitmq npx jest <file>');
   await promisify(execFile)('rabbitmqctl', args, { env: { ...env, HOME } });
 }

@@ -3,7 +3,7 @@ import { ConfigError, readConfig } from '../../lib/config';
 
 function fault(env: Record<string, string>): string {
   try {
-    readConfig(['AMQP_URL', 'TABLE_NAME', 'WS_QUEUE', 'REQUEST_STYLE', 'MANAGEMENT_ENDPOINT'], {
+    readConfig(['AMQP_URL', 'AMQP_SECRET_ARN', 'TABLE_NAME', 'WS_QUEUE', 'REQUEST_STYLE', 'MANAGEMENT_ENDPOINT'], {
       AMQP_URL: 'amqp://localhost',
       TABLE_NAME: 'table',
       MANAGEMENT_ENDPOINT: 'https://api.example/stage',
@@ -32,12 +32,25 @@ describe('the configuration', () => {
   test.each([
     [{ AMQP_URL: 'http://localhost' }, /^Configuration: AMQP_URL is not valid; it should be amqps:\/\//],
     [{ AMQP_URL: '' }, /AMQP_URL is not set; it should be/],
+    [{ AMQP_URL: 'amqp://user:100%@localhost' }, /AMQP_URL is not valid/],
+    [{ AMQP_SECRET_ARN: 'my-secret' }, /AMQP_SECRET_ARN is not valid; it should be the ARN of a secret/],
     [{ TABLE_NAME: 'a b' }, /TABLE_NAME is not valid/],
     [{ WS_QUEUE: 'amq.mine' }, /WS_QUEUE is not valid/],
     [{ REQUEST_STYLE: 'RPC' }, /REQUEST_STYLE is not valid; it should be event or rpc/],
     [{ MANAGEMENT_ENDPOINT: 'localhost:3001' }, /MANAGEMENT_ENDPOINT is not valid/],
   ])('names the variable at fault and what it should look like: %o', (env, message) => {
     expect(fault(env)).toMatch(message);
+  });
+
+  test('takes the credentials of the broker from one place', () => {
+    const names = ['AMQP_URL', 'AMQP_SECRET_ARN'] as const;
+    const AMQP_SECRET_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:broker-a1b2c3';
+    const alone = { AMQP_URL: 'amqps://host:5671/vhost', AMQP_SECRET_ARN };
+    expect(readConfig(names, alone)).toEqual(alone);
+    expect(readConfig(names, { AMQP_URL: 'amqp://u:p@host', AMQP_SECRET_ARN: '' }).AMQP_SECRET_ARN).toBeUndefined();
+    for (const AMQP_URL of ['amqp://u:p@host', 'amqp://u@host', 'amqp://:p@host']) {
+      expect(() => readConfig(names, { AMQP_URL, AMQP_SECRET_ARN })).toThrow(/no username and password/);
+    }
   });
 
   test('refuses one queue for requests and replies', () => {

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import type { Delivery } from '../../lib/amqp';
 import type { Connections } from '../../lib/connections';
 import { type DeliveryLimits, defaultLimits, deliver } from '../../lib/delivery';
+import type { LogFields } from '../../lib/log';
 import { apiGatewayPost } from '../../lib/post';
+import { recentDeliveries } from '../../lib/recent';
 import { type Answer, type ManagementApi, startManagementApi } from '../helpers/management-api';
 import { silentLog } from '../helpers/silent-log';
 
-const limits: DeliveryLimits = {
+const defaults: DeliveryLimits = {
   ...defaultLimits,
   attemptMs: 300,
   pauseMs: 5,
@@ -17,8 +19,11 @@ const limits: DeliveryLimits = {
 
 let api: ManagementApi | undefined;
 
-beforeAll(() => {
+beforeAll(async () => {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+  // The SDK's first post loads half of it.
+  await deliverTo(() => 200, [replyTo('a')], { limits: { attemptMs: 10_000 } });
+  await api?.close();
 });
 
 afterEach(async () => {
@@ -26,10 +31,11 @@ afterEach(async () => {
   api = undefined;
 });
 
-interface DeadLetter {
+interface Letter {
   body: string;
   verdict: string;
   reason: string;
+  attempts: number;
 }
 
 /** Delivers by the real SDK to a local HTTP server; the table and the dead letters are kept in memory. */
@@ -39,13 +45,16 @@ async function deliverTo(
   options: {
     budgetMs?: number;
     latencyMs?: number;
-    deadLettersFail?: boolean;
+    limits?: Partial<DeliveryLimits>;
+    /** The bodies of replies whose dead letter cannot be laid down. */
+    deadLettersFail?: (body: string) => boolean;
     tableFails?: boolean;
     tableHangs?: boolean;
   } = {},
 ) {
   api = await startManagementApi(answer, options.latencyMs);
-  const deadLetters: DeadLetter[] = [];
+  const deadLetters: Letter[] = [];
+  const log: { message: string; fields: LogFields | undefined }[] = [];
   const removed: string[] = [];
   const connections: Connections = {
     open: async () => undefined,
@@ -65,22 +74,34 @@ async function deliverTo(
       post: apiGatewayPost(api.url, { region: 'us-east-1', credentials }),
       connections,
       deadLetters: {
-        async add({ body }, verdict, reason) {
-          if (options.deadLettersFail) throw new Error('broker unreachable');
-          deadLetters.push({ body: String(body), verdict, reason });
+        async add({ delivery, verdict, reason, attempts }) {
+          const body = String(delivery.body);
+          if (options.deadLettersFail?.(body)) throw new Error('broker unreachable');
+          deadLetters.push({ body, verdict, reason, attempts });
         },
       },
-      log: silentLog,
+      recent: recentDeliveries(),
+      log: {
+        ...silentLog,
+        info: (message, fields) => void log.push({ message, fields }),
+        warn: (message, fields) => void log.push({ message, fields }),
+      },
     },
-    limits,
+    { ...defaults, ...options.limits },
   );
-  return { verdicts, deadLetters, removed, taken: api.taken, posts: api.posts, api };
+  return { verdicts, deadLetters, removed, log, taken: api.taken, posts: api.posts, api };
 }
 
-function replyTo(connectionId: string, data: Record<string, unknown> = {}): Delivery {
+function replyTo(connectionId: string, data: Record<string, unknown> = {}, messageId?: string): Delivery {
   const body = { pattern: { cmd: 'recv' }, data: { ...data, metadata: { socket_id: connectionId } } };
-  return delivery(JSON.stringify(body));
+  return { ...delivery(JSON.stringify(body)), properties: messageId === undefined ? {} : { messageId } };
 }
+
+const noPorts = {
+  connections: { open: async () => undefined, find: async () => undefined, remove: async () => 'kept' as const },
+  deadLetters: { add: async () => undefined },
+  log: silentLog,
+};
 
 function delivery(body: string): Delivery {
   return { queue: 'ws_queue', body: Buffer.from(body), properties: {}, redelivered: false };
@@ -104,7 +125,7 @@ describe('a reply', () => {
 
   test('is gone in time even where the table never answers', async () => {
     const startedAt = Date.now();
-    const { verdicts } = await deliverTo(() => 410, [replyTo('a')], { tableHangs: true, budgetMs: 5000 });
+    const { verdicts } = await deliverTo(() => 410, [replyTo('a')], { tableHangs: true, budgetMs: 60_000 });
     expect(verdicts).toEqual(['gone']);
     expect(Date.now() - startedAt).toBeLessThan(5000);
   });
@@ -142,8 +163,19 @@ describe('a reply', () => {
   ] as const)('that is answered %i is dead-lettered as %s without another try', async (status, verdict) => {
     const { verdicts, deadLetters, posts } = await deliverTo(() => status, [replyTo('a')]);
     expect(verdicts).toEqual([verdict]);
-    expect(deadLetters).toEqual([{ body: expect.any(String), verdict, reason: expect.stringMatching(/./) }]);
+    expect(deadLetters).toEqual([
+      { body: expect.any(String), verdict, reason: expect.stringMatching(/./), attempts: 1 },
+    ]);
     expect(posts).toHaveLength(1);
+  });
+
+  test('is posted within whatever time is left', async () => {
+    // A third of it, which is kept for dead letters, is no whole number of milliseconds.
+    const { verdicts } = await deliverTo(() => 200, [replyTo('a')], {
+      budgetMs: 2000,
+      limits: { attemptMs: 10_000, deadLetterMs: 10_000 },
+    });
+    expect(verdicts).toEqual(['delivered']);
   });
 
   test('above 128 KB is not even posted', async () => {
@@ -167,7 +199,89 @@ describe('a reply', () => {
     );
     expect(verdicts.filter((verdict) => verdict === 'delivered')).toHaveLength(99);
     expect(taken.get('a')).toEqual(Array.from({ length: 99 }, (_, n) => ({ event: 'recv', data: { n } })));
-    expect(deadLetters).toEqual([{ body: '{"poison"', verdict: 'malformed', reason: expect.any(String) }]);
+    expect(deadLetters).toEqual([{ body: '{"poison"', verdict: 'malformed', reason: expect.any(String), attempts: 0 }]);
+  });
+});
+
+describe('a reply that no service should send', () => {
+  test.each([
+    ['is not JSON', delivery('{"poison"')],
+    ['is not UTF-8', { ...delivery(''), body: Buffer.from([0xc3, 0x28]) }],
+    ['names no connection', delivery('{"pattern":"recv","data":{}}')],
+    ['names something that is no connection', replyTo('../other/path')],
+    ['has metadata that is no object', delivery('{"pattern":"recv","data":{"metadata":"a"}}')],
+    ['has a pattern of no name', delivery('{"pattern":{"constructor":"recv"},"data":{"metadata":{"socket_id":"a"}}}')],
+    [
+      'claims its metadata by a prototype',
+      delivery('{"pattern":"recv","data":{"__proto__":{"metadata":{"socket_id":"a"}}}}'),
+    ],
+  ])('because it %s is malformed', async (_, reply) => {
+    const { verdicts, posts } = await deliverTo(() => 200, [reply, replyTo('a')]);
+    expect(verdicts).toEqual(['malformed', 'delivered']);
+    expect(posts).toEqual(['a']);
+  });
+
+  test('because it has 1 MB is too large', async () => {
+    const { verdicts } = await deliverTo(() => 200, [replyTo('a', { text: 'x'.repeat(2 ** 20) })]);
+    expect(verdicts).toEqual(['too_large']);
+  });
+
+  test('with keys of the prototype reaches the client as it is, and changes nothing here', async () => {
+    const data = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}';
+    const reply = delivery(
+      `{"pattern":"recv","data":${data},"metadata":{"socket_id":"a","__proto__":{"client_id":"1"}}}}`,
+    );
+    const { verdicts, taken } = await deliverTo(() => 200, [reply]);
+    expect(verdicts).toEqual(['delivered']);
+    expect(JSON.stringify(taken.get('a'))).toBe(`[{"event":"recv","data":${data}}}]`);
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+});
+
+describe('a copy of a reply', () => {
+  test('is delivered, and not posted again, to the connection that has it', async () => {
+    const { verdicts, taken } = await deliverTo(
+      () => 200,
+      [
+        replyTo('a', { n: 1 }, 'm-1'),
+        replyTo('b', { n: 1 }, 'm-1'),
+        replyTo('a', { n: 1 }, 'm-1'),
+        replyTo('a', { n: 2 }),
+      ],
+    );
+    expect(verdicts).toEqual(['delivered', 'delivered', 'delivered', 'delivered']);
+    expect(taken.get('a')).toEqual([
+      { event: 'recv', messageId: 'm-1', data: { n: 1 } },
+      { event: 'recv', data: { n: 2 } },
+    ]);
+    expect(taken.get('b')).toHaveLength(1);
+  });
+
+  test('is posted where the first was not delivered', async () => {
+    const { verdicts, posts } = await deliverTo(
+      (_id, attempt) => (attempt === 0 ? 413 : 200),
+      [replyTo('a', {}, 'm-1'), replyTo('a', {}, 'm-1')],
+    );
+    expect(verdicts).toEqual(['too_large', 'delivered']);
+    expect(posts).toHaveLength(2);
+  });
+
+  test('cannot be told without a messageId', async () => {
+    const { posts } = await deliverTo(() => 200, [replyTo('a'), replyTo('a')]);
+    expect(posts).toHaveLength(2);
+  });
+
+  test('is told in a later batch too', async () => {
+    const posts: string[] = [];
+    const post = async (connectionId: string) => {
+      posts.push(connectionId);
+      return { result: 'delivered' as const };
+    };
+    const ports = { ...noPorts, post, recent: recentDeliveries() };
+    for (const messageId of ['m-1', 'm-1', 'm-2']) {
+      await deliver([replyTo('a', {}, messageId)], Date.now() + 5000, ports, defaults);
+    }
+    expect(posts).toHaveLength(2);
   });
 });
 
@@ -194,10 +308,57 @@ describe('a service’s error', () => {
 });
 
 describe('a batch', () => {
-  test('rejects when a dead letter cannot be laid down, so that it comes back', async () => {
-    await expect(deliverTo(() => 200, [delivery('?')], { deadLettersFail: true })).rejects.toThrow(
-      'broker unreachable',
-    );
+  test('rejects when one dead letter cannot be laid down, after it has tried all, and comes back as a whole', async () => {
+    const tried: string[] = [];
+    const deadLettersFail = (body: string) => tried.push(body) > 0 && body === '2';
+    const batch = deliverTo(() => 200, [...['1', '2', '3'].map(delivery), replyTo('a')], { deadLettersFail });
+    await expect(batch).rejects.toMatchObject({
+      message: 'Could not lay down 1 dead letters; the batch comes back.',
+      cause: { message: 'broker unreachable' },
+    });
+    expect(tried).toEqual(['1', '2', '3']);
+  });
+
+  test('says in its log how many replies were delivered, gone, dead-lettered and copies', async () => {
+    const replies = [
+      replyTo('a', {}, 'm-1'),
+      replyTo('a', {}, 'm-1'),
+      replyTo('left'),
+      replyTo('left'),
+      { ...delivery('secret'), properties: { messageId: 'm-2' } },
+    ];
+    const { log } = await deliverTo((id) => (id === 'left' ? 410 : 200), replies);
+    expect(log).toEqual([
+      {
+        message: 'Dead-lettered a reply',
+        fields: { verdict: 'malformed', reason: expect.any(String), messageId: 'm-2' },
+      },
+      {
+        message: 'Handled a batch of replies',
+        fields: { count: 5, verdicts: { delivered: 2, gone: 2, malformed: 1 }, duplicates: 1 },
+      },
+    ]);
+    expect(JSON.stringify(log)).not.toContain('secret');
+  });
+
+  test('of tens of thousands of replies to one connection keeps their order, and does no work that grows with the square', async () => {
+    const timeOf = async (count: number) => {
+      const deliveries = Array.from({ length: count }, (_, n) => replyTo('a', { n }, `m-${n}`));
+      const posted: number[] = [];
+      const post = async (_: string, frame: string) => {
+        posted.push(JSON.parse(frame).data.n);
+        return { result: 'delivered' as const };
+      };
+      const startedAt = performance.now();
+      await deliver(deliveries, Date.now() + 60_000, { ...noPorts, post, recent: recentDeliveries(1000) });
+      const took = performance.now() - startedAt;
+      expect(posted).toEqual(deliveries.map((_, n) => n));
+      return took;
+    };
+    await timeOf(1000);
+    const [few, many] = [await timeOf(2000), await timeOf(40_000)];
+    // Twenty times as many; the square would be four hundred times as long.
+    expect(many / few).toBeLessThan(100);
   });
 
   test('posts one at a time to a connection, and to many connections at once', async () => {
@@ -231,5 +392,119 @@ describe('a batch', () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe('a connection that is slow', () => {
+  /** Far more than a batch may take that has nothing left to do. */
+  const budgetMs = 60_000;
+  const limits = { attemptMs: 500 };
+
+  test.each([
+    ['hangs', 'hang', /no answer in time$/, 3],
+    // The last attempt may be cut by the end of the time.
+    ['is throttled', 429, /API Gateway answered 429$|no answer in time$/, 400],
+  ] as const)(
+    'because it %s costs the others nothing, and the batch no more than a moment',
+    async (_, bad, why, mostPosts) => {
+      const others = Array.from({ length: 60 }, (_, n) => replyTo(`c${n % 20}`, { n }));
+      const { verdicts, taken, posts, deadLetters } = await deliverTo(
+        (id) => (id === 'bad' ? bad : 200),
+        [replyTo('bad', { n: 1 }), ...others, replyTo('bad', { n: 2 })],
+        { budgetMs, limits: { attemptMs: 1000 } },
+      );
+      expect(verdicts).toEqual(['throttled', ...others.map(() => 'delivered'), 'throttled']);
+      expect([...taken.values()].flatMap((frames) => withoutCopies(frames))).toHaveLength(others.length);
+      const toBad = posts.filter((id) => id === 'bad').length;
+      expect(toBad).toBeGreaterThanOrEqual(2);
+      const afterTheOthers = posts.slice(posts.findLastIndex((id) => id !== 'bad') + 1);
+      expect(afterTheOthers.length).toBeLessThanOrEqual(mostPosts);
+      expect(deadLetters.map(({ reason, attempts }) => ({ reason, attempts }))).toEqual([
+        { reason: expect.stringMatching(why), attempts: toBad },
+        { reason: 'waited behind one that was not taken', attempts: 0 },
+      ]);
+    },
+  );
+
+  test('is not given up while others make progress', async () => {
+    const others = Array.from({ length: 40 }, (_, n) => replyTo('other', { n }));
+    let taken = 0;
+    const { verdicts } = await deliverTo(
+      (id) => {
+        if (id === 'other') taken += 1;
+        // By then three times the time has passed after which a batch without progress ends.
+        return id === 'bad' && taken < 30 ? 429 : 200;
+      },
+      [replyTo('bad'), ...others],
+      { budgetMs, limits: { attemptMs: 300 }, latencyMs: 60 },
+    );
+    expect(new Set(verdicts)).toEqual(new Set(['delivered']));
+  });
+
+  test('has its turn before any other is tried again, even after the time without progress', async () => {
+    const hanging = Array.from({ length: 10 }, (_, n) => `hangs${n}`);
+    const { verdicts, posts } = await deliverTo(
+      (id) => (id.startsWith('hangs') ? 'hang' : 200),
+      ['first', ...hanging, 'last'].map((id) => replyTo(id)),
+      { budgetMs, limits: { attemptMs: 300, concurrency: 2 } },
+    );
+    expect(verdicts).toEqual(['delivered', ...hanging.map(() => 'throttled'), 'delivered']);
+    expect(new Set(posts.slice(0, 12)).size).toBe(12);
+  });
+
+  test('never delays the others, and never loses their order, whoever it is', async () => {
+    const batch = fc.record({
+      replies: fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'bad'), { minLength: 1, maxLength: 30 }),
+      bad: fc.constantFrom('hang' as const, 'reset' as const, 429, 503, 504, { status: 503, midway: 'hang' as const }),
+    });
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ replies, bad }) => {
+        const { verdicts, taken, api } = await deliverTo(
+          (id) => (id === 'bad' ? bad : 200),
+          replies.map((to, n) => replyTo(to, { n })),
+          { budgetMs, limits },
+        );
+        await api.close();
+        expect(verdicts).toEqual(replies.map((to) => (to === 'bad' ? 'throttled' : 'delivered')));
+        for (const to of ['a', 'b', 'c', 'd']) {
+          const sent = replies.flatMap((id, n) => (id === to ? [{ event: 'recv', data: { n } }] : []));
+          expect(withoutCopies(taken.get(to))).toEqual(sent);
+        }
+      }),
+      { numRuns: 5 },
+    );
+  });
+});
+
+/** As a client drops them: a post that timed out may have been taken, and be taken late. */
+function withoutCopies(frames: unknown[] = []): unknown[] {
+  return [...new Set(frames.map((frame) => JSON.stringify(frame)))].map((text) => JSON.parse(text));
+}
+
+describe('an outage of API Gateway', () => {
+  const limits = { attemptMs: 150 };
+  /** Over three times the time after which a batch without progress ends. */
+  const outage = () => {
+    const endsAt = Date.now() + 1000;
+    return () => (Date.now() < endsAt ? 503 : 200);
+  };
+
+  test('is waited for as long as there is time', async () => {
+    const { verdicts } = await deliverTo(outage(), [replyTo('a'), replyTo('b')], { budgetMs: 60_000, limits });
+    expect(verdicts).toEqual(['delivered', 'delivered']);
+  });
+
+  test('is not assumed for a single connection', async () => {
+    const { verdicts } = await deliverTo(outage(), [replyTo('a'), replyTo('a')], { budgetMs: 60_000, limits });
+    expect(verdicts).toEqual(['throttled', 'throttled']);
+  });
+
+  test('that outlasts the time leaves time for the dead letters, which count the posts there were', async () => {
+    const budgetMs = 1000;
+    const startedAt = Date.now();
+    const { deadLetters, posts } = await deliverTo(() => 503, [replyTo('a'), replyTo('b')], { budgetMs, limits });
+    expect(Date.now() - startedAt).toBeGreaterThan(2 * limits.attemptMs);
+    expect(deadLetters.map(({ verdict }) => verdict)).toEqual(['throttled', 'throttled']);
+    expect(deadLetters.reduce((sum, { attempts }) => sum + attempts, 0)).toBe(posts.length);
   });
 });

@@ -1,0 +1,93 @@
+import type { SecretsManagerClient, SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+import { isObject, parseJson } from './json';
+
+/**
+ * Who the gateway is to the broker: from the URL, or from a secret of AWS Secrets Manager, which is fetched when it is
+ * first needed and again when the broker refuses what it said. What is in it appears in no error and no log.
+ */
+
+export interface Login {
+  username: string;
+  password: string;
+}
+
+export interface Credentials {
+  /** Rejects with LoginError where there is none to be had. */
+  current(): Promise<Login>;
+  /** Another one than the one that the broker has refused; undefined where there is none for now. */
+  renewed(refused: Login): Promise<Login | undefined>;
+}
+
+/** The gateway cannot log in, and no repetition mends it: the secret cannot be read, or the broker refuses it. */
+export class LoginError extends Error {
+  override readonly name = 'LoginError';
+}
+
+/** What stands in the URL, or else guest, as AMQP clients have it. */
+export function urlCredentials(url: string): Credentials {
+  const { username, password } = new URL(url);
+  const login =
+    username || password
+      ? { username: decodeURIComponent(username), password: decodeURIComponent(password) }
+      : { username: 'guest', password: 'guest' };
+  return { current: async () => login, renewed: async () => undefined };
+}
+
+const attemptMs = 1000;
+
+/** A broker that goes on refusing makes the gateway fetch the secret once in this time, not for each message. */
+const renewalMs = 5000;
+
+/** @param secretArn of a secret of the form `{"username": "...", "password": "..."}`. */
+export function secretCredentials(secretArn: string, clientConfig: SecretsManagerClientConfig = {}): Credentials {
+  // Loaded only where there is a secret; and while the function starts, when Lambda gives it more CPU than for an event.
+  const loading = import('@aws-sdk/client-secrets-manager');
+  let client: SecretsManagerClient | undefined;
+  let login: Login | undefined;
+  let renewedAt = 0;
+  let fetching: Promise<Login> | undefined;
+
+  const fetch = async (): Promise<Login> => {
+    const { GetSecretValueCommand, SecretsManagerClient } = await loading;
+    client ??= new SecretsManagerClient({
+      maxAttempts: 2,
+      requestHandler: { connectionTimeout: attemptMs, requestTimeout: attemptMs, throwOnRequestTimeout: true },
+      ...clientConfig,
+    });
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    const secret = parseJson(SecretString ?? '');
+    if (!isObject(secret) || typeof secret.username !== 'string' || typeof secret.password !== 'string') {
+      throw new Error('the secret is not of the form {"username": "...", "password": "..."}');
+    }
+    return { username: secret.username, password: secret.password };
+  };
+
+  /** Once, however many wait for it. */
+  const fetchOnce = (): Promise<Login> => {
+    fetching ??= fetch()
+      .then((fetched) => {
+        login = fetched;
+        return fetched;
+      })
+      .catch((cause: unknown) => {
+        throw new LoginError('The secret with the credentials of the broker cannot be read.', { cause });
+      })
+      .finally(() => {
+        fetching = undefined;
+      });
+    return fetching;
+  };
+
+  return {
+    current: async () => login ?? fetchOnce(),
+    async renewed(refused) {
+      if (login === refused) {
+        if (Date.now() - renewedAt < renewalMs) return undefined;
+        renewedAt = Date.now();
+        await fetchOnce();
+      }
+      const { username, password } = login as Login;
+      return username === refused.username && password === refused.password ? undefined : login;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { Delivery } from './amqp';
+import { GatewayError } from './errors';
+import { errorFrame, maxFrameBytes, replyFrame, type ServerFrame } from './frames';
+import { isObject } from './json';
+import { parseReply, type Reply, type ServiceError } from './packets';
+
+/**
+ * What the consumer makes of a reply before anything is posted: a frame for a connection, or a judgement where there is
+ * nothing to post. Never throws, whatever a service has sent.
+ */
+
+export type Verdict = 'delivered' | 'gone' | 'throttled' | 'too_large' | 'forbidden' | 'malformed';
+
+export interface Judgement {
+  verdict: Verdict;
+  /** Why it is a dead letter. */
+  reason?: string;
+  /** Posts that were tried. */
+  attempts: number;
+  /** Delivered before, and not posted again. */
+  duplicate?: true;
+}
+
+export interface AddressedFrame {
+  connectionId: string;
+  messageId: string | undefined;
+  /** JSON text, no larger than API Gateway posts. */
+  frame: string;
+}
+
+export function judge(delivery: Delivery): AddressedFrame | Judgement {
+  const reply = parseReply(delivery);
+  if (reply.kind === 'malformed') return { verdict: 'malformed', reason: reply.reason, attempts: 0 };
+  if (reply.kind === 'nothing') return { verdict: 'delivered', attempts: 0 };
+  const frame = toText(frameOf(reply));
+  if (frame === undefined) return { verdict: 'malformed', reason: 'the data is nested too deeply', attempts: 0 };
+  if (Buffer.byteLength(frame) > maxFrameBytes) {
+    return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes`, attempts: 0 };
+  }
+  return { connectionId: reply.connectionId, messageId: reply.messageId, frame };
+}
+
+/** Undefined for data that JSON.parse can read and JSON.stringify cannot write: nested beyond the stack. */
+function toText(frame: ServerFrame): string | undefined {
+  try {
+    return JSON.stringify(frame);
+  } catch {
+    return undefined;
+  }
+}
+
+function frameOf(reply: Reply | ServiceError): ServerFrame {
+  if (reply.kind === 'reply') return replyFrame({ ...reply, id: reply.clientId });
+  const { clientId, messageId, data } = reply;
+  return {
+    ...errorFrame(clientId, new GatewayError('internal', serviceMessage(data))),
+    ...(messageId === undefined ? {} : { messageId }),
+    data,
+  };
+}
+
+/** A service's error is meant for its caller, unlike one of the gateway's own. */
+function serviceMessage(error: unknown): string {
+  const message = isObject(error) ? error.message : error;
+  return typeof message === 'string' && message !== '' ? message : 'The service answered with an error.';
+}

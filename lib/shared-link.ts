@@ -1,0 +1,68 @@
+import { type Credentials, LoginError } from './credentials';
+import { isLoginRefused } from './dial';
+import { Link, type LinkOptions } from './link';
+
+/**
+ * The one link of all who publish: opened once however many wait for it, replaced when it can no longer be trusted. If
+ * the broker refuses the credentials they are renewed once, for a password may have been rotated.
+ */
+
+export interface SharedLinkOptions extends Omit<LinkOptions, 'login'> {
+  credentials: Credentials;
+}
+
+export class SharedLink {
+  readonly #options: SharedLinkOptions;
+  #link: Link | undefined;
+  #opening: Promise<Link> | undefined;
+  #closed = false;
+
+  constructor(options: SharedLinkOptions) {
+    this.#options = options;
+  }
+
+  /** The link, if it is there and can be trusted. */
+  get ready(): Link | undefined {
+    const link = this.#link;
+    if (link === undefined || link.usable) return link;
+    this.#link = undefined;
+    void link.close();
+    return undefined;
+  }
+
+  /** Rejects when the broker cannot be reached, with LoginError when it, or the secret, refuses the gateway. */
+  open(): Promise<Link> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  /** For good. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#opening?.catch(() => undefined);
+    await this.#link?.close();
+  }
+
+  async #open(): Promise<Link> {
+    if (this.#closed) throw new Error('the publisher is closed');
+    const { credentials } = this.#options;
+    const login = await credentials.current();
+    try {
+      this.#link = await Link.open({ ...this.#options, login });
+    } catch (refusal) {
+      if (!isLoginRefused(refusal)) throw refusal;
+      const renewed = await credentials.renewed(login);
+      if (renewed === undefined) throw refusedLogin(refusal);
+      this.#link = await Link.open({ ...this.#options, login: renewed }).catch((error: unknown) => {
+        throw isLoginRefused(error) ? refusedLogin(error) : error;
+      });
+    }
+    return this.#link;
+  }
+}
+
+function refusedLogin(cause: unknown): LoginError {
+  return new LoginError('The broker refuses the credentials of the gateway.', { cause });
+}

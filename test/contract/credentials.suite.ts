@@ -1,0 +1,168 @@
+import { inspect } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { secretCredentials } from '../../lib/credentials';
+import type { GatewayError } from '../../lib/errors';
+import { AmqpPublisher } from '../../lib/publisher';
+import { openChannel, queueNames, type TestChannel } from '../helpers/amqp';
+import { type SecretsAnswer, type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
+import { startWire, type Wire } from '../helpers/wire';
+
+export interface BrokerWithUser {
+  /** With credentials that never change. */
+  url: string;
+  /** Of the user, who may do anything. */
+  setPassword(password: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How the publisher logs in, on any broker: by the real AWS SDK. */
+export function describeCredentials(name: string, startBroker: (user: string) => Promise<BrokerWithUser>): void {
+  describe(`the credentials of the publisher on ${name}`, () => {
+    const { wsQueue: queue } = queueNames();
+    const user = `us@r:ü/${queue}`;
+    const secretOf = (password: string) => JSON.stringify({ username: user, password });
+    let broker: BrokerWithUser;
+    let password: string | undefined;
+    let client: TestChannel;
+    let wire: Wire;
+    let api: SecretsApi;
+    let publisher: AmqpPublisher;
+
+    // rabbitmqctl takes seconds.
+    const setPassword = async (next: string) => {
+      if (next !== password) await broker.setPassword(next);
+      password = next;
+    };
+
+    beforeAll(async () => {
+      broker = await startBroker(user);
+      client = await openChannel(broker.url);
+      await client.channel.assertQueue(queue, { durable: true });
+    });
+    beforeEach(async () => {
+      await setPassword('first');
+      const { port } = new URL(broker.url);
+      wire = await startWire(`amqp://127.0.0.1:${port}`);
+      api = await startSecretsApi(secretOf('first'));
+      const credentials = secretCredentials(api.secretArn, {
+        endpoint: api.url,
+        region: 'us-east-1',
+        credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      });
+      publisher = new AmqpPublisher({ url: wire.url, credentials });
+    });
+    afterEach(async () => {
+      await publisher.close();
+      await api.close();
+      await wire.close();
+    });
+    afterAll(async () => {
+      await client.channel.deleteQueue(queue);
+      await client.close();
+      await broker.close();
+    });
+
+    const message = { queue, body: Buffer.from('x'), properties: {} };
+    const inTime = () => Date.now() + 8000;
+    /** Beyond the time of the test: whoever is refused before has not waited for it. */
+    const late = () => Date.now() + 60_000;
+    const publish = (deadline = inTime()) => publisher.publish(message, deadline);
+    const refusal = (publishing: Promise<void>): Promise<GatewayError> =>
+      publishing.then(
+        () => {
+          throw new Error('it was taken');
+        },
+        (error) => error,
+      );
+    const unavailable = { code: 'unavailable', retryable: true };
+
+    test('reads the secret once, however many wait for it and however many links follow', async () => {
+      await Promise.all([publish(), publish(), publish()]);
+      wire.reset();
+      await publish();
+      expect(wire.connections).toBe(2);
+      expect(api.requests).toBe(1);
+    });
+
+    test.each(['%40 /:@?#', 'pässwörd \u{1f511}', '"\\\'$&+'])('logs in with any password: %p', async (odd) => {
+      await setPassword(odd);
+      api.secret = secretOf(odd);
+      await publish();
+      const { host } = new URL(wire.url);
+      const url = `amqp://${encodeURIComponent(user)}:${encodeURIComponent(odd)}@${host}`;
+      const byUrl = new AmqpPublisher({ url });
+      await byUrl.publish(message, inTime());
+      await byUrl.close();
+    });
+
+    test('goes on with the new password where it was rotated', async () => {
+      await publish();
+      await setPassword('second');
+      api.secret = secretOf('second');
+      // The link outlives the password.
+      await publish();
+      expect(api.requests).toBe(1);
+      wire.reset();
+      await Promise.all([publish(), publish()]);
+      expect(api.requests).toBe(2);
+    });
+
+    test('says unavailable at once where the broker goes on refusing, and asks neither it nor the secret again and again', async () => {
+      await publish();
+      await setPassword('unknown');
+      wire.reset();
+      expect(await refusal(publish(late()))).toMatchObject(unavailable);
+      expect(await refusal(publish(late()))).toMatchObject(unavailable);
+      expect(api.requests).toBe(2);
+      // One login for each message: a secret that is what it was is no reason for another.
+      expect(wire.connections).toBe(3);
+      await setPassword('first');
+      await publish();
+    });
+
+    test('says unavailable at once where the broker refuses what stands in the URL', async () => {
+      const { host } = new URL(wire.url);
+      const stranger = new AmqpPublisher({ url: `amqp://stranger:hunter2@${host}` });
+      const error = await refusal(stranger.publish(message, late()));
+      expect(error).toMatchObject(unavailable);
+      expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+      expect(wire.connections).toBe(1);
+      await stranger.close();
+    });
+
+    test.each<SecretsAnswer>([
+      { status: 400, error: 'AccessDeniedException' },
+      { status: 400, error: 'ResourceNotFoundException' },
+      { status: 500, error: 'InternalServiceError' },
+      'hang',
+    ])('says unavailable where the secret cannot be read, until it can: %p', async (answer) => {
+      api.answer(answer);
+      const error = await refusal(publish(late()));
+      expect(error).toMatchObject(unavailable);
+      expect((error.cause as Error).message).toMatch(/secret/);
+      expect(wire.connections).toBe(0);
+      api.answer('work');
+      await publish();
+    });
+
+    test.each(['hunter2', '{"username":"hunter2"}', '["hunter2"]', ''])(
+      'says unavailable where the secret is not of the form, and does not tell what is in it: %p',
+      async (secret) => {
+        api.secret = secret;
+        const error = await refusal(publish(late()));
+        expect(error).toMatchObject(unavailable);
+        expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+        api.secret = secretOf('first');
+        await publish();
+      },
+    );
+
+    test('keeps its deadline where Secrets Manager does not answer', async () => {
+      api.answer('hang');
+      const deadline = Date.now() + 300;
+      expect(await refusal(publish(deadline))).toMatchObject(unavailable);
+      // Below the time of its first attempt, which is a second.
+      expect(Date.now() - deadline).toBeLessThan(600);
+    });
+  });
+}

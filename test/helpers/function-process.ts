@@ -1,0 +1,180 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { root } from './stack';
+
+/**
+ * A bundled function in a process of its own, as Lambda runs it: started with the first event and kept; ended when an
+ * event takes longer than its timeout; started anew for the next event after it has ended, whatever ended it. Unlike
+ * Lambda it may be given several events at once.
+ */
+export interface FunctionProcess {
+  /** Rejects when the function throws, when its time is over, and when the process ends. */
+  invoke(event: unknown): Promise<unknown>;
+  /** How many processes there were. */
+  readonly starts: number;
+  /** How many of them ended by themselves. */
+  readonly crashes: number;
+  /** How many events it was given. */
+  readonly events: number;
+  /** Why events failed, in the order in which they did. */
+  readonly failures: readonly string[];
+  /** Starts the process, if there is none, and so makes the first event a warm one. */
+  warmUp(): void;
+  /** SIGSTOP, as Lambda freezes a function between two events, and SIGCONT. */
+  freeze(): void;
+  thaw(): void;
+  /** SIGKILL; resolves when the process has ended. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves with the exit code, or the signal that ended it. */
+  terminate(): Promise<number | NodeJS.Signals | null>;
+  /** What it logged. */
+  readonly log: readonly LogLine[];
+  stop(): Promise<void>;
+}
+
+export type LogLine = Record<string, unknown> & { level?: string; message?: string };
+
+export interface FunctionOptions {
+  env: Record<string, string>;
+  timeoutMs?: number;
+  onLog?: (line: LogLine) => void;
+}
+
+/** Lambda gives each event a processor; here hundreds share a few, and an answer within the time may come later. */
+const graceMs = 2000;
+
+interface Invocation {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+interface Instance {
+  child: ChildProcess;
+  /** The events it was given. */
+  ids: Set<number>;
+  ended: Promise<number | NodeJS.Signals | null>;
+}
+
+/** @param name of a function that `buildFunctions` has bundled, such as `consumer` */
+export function functionProcess(
+  name: string,
+  { env, timeoutMs = 60_000, onLog = () => undefined }: FunctionOptions,
+): FunctionProcess {
+  const underWay = new Map<number, Invocation>();
+  const log: LogLine[] = [];
+  const failures: string[] = [];
+  let instance: Instance | undefined;
+  let starts = 0;
+  let crashes = 0;
+  let lastId = 0;
+
+  const settle = (id: number, end: (invocation: Invocation) => void) => {
+    const invocation = underWay.get(id);
+    if (invocation === undefined) return;
+    underWay.delete(id);
+    clearTimeout(invocation.timer);
+    end(invocation);
+  };
+  const fail = (id: number, reason: string) => {
+    settle(id, ({ reject }) => {
+      failures.push(reason);
+      reject(new Error(reason));
+    });
+  };
+  const start = (): Instance => {
+    starts += 1;
+    const child = fork(join(root, 'test/helpers/lambda-host.cjs'), [join(root, `dist/${name}.js`), String(timeoutMs)], {
+      env: { ...inherited(), ...awsEnvironment, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    const ids = new Set<number>();
+    child.on('message', ({ id, result, error }: { id: number; result?: unknown; error?: string }) => {
+      if (error === undefined) settle(id, ({ resolve }) => resolve(result));
+      else fail(id, error);
+    });
+    // Warnings and errors are logged to stderr, where Node, too, writes what ended it.
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (text) => {
+        const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { message: text };
+        log.push(line);
+        onLog(line);
+        if (stream === child.stderr && line.level === undefined) process.stderr.write(`${text}\n`);
+      });
+    }
+    const started: Instance = {
+      child,
+      ids,
+      ended: once(child, 'exit').then(([code, signal]) => {
+        if (instance === started) {
+          instance = undefined;
+          crashes += 1;
+        }
+        for (const id of ids) fail(id, `The process of ${name} ended.`);
+        return code ?? signal;
+      }),
+    };
+    return started;
+  };
+  const running = (): Instance => {
+    instance ??= start();
+    return instance;
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    const ending = instance;
+    if (ending === undefined) return null;
+    instance = undefined;
+    // A frozen process ends by SIGKILL alone.
+    ending.child.kill(signal);
+    return ending.ended;
+  };
+
+  return {
+    invoke: (event) =>
+      new Promise((resolve, reject) => {
+        lastId += 1;
+        const id = lastId;
+        const { child, ids } = running();
+        const timer = setTimeout(() => {
+          fail(id, `${name} timed out after ${timeoutMs} ms`);
+          if (instance?.child === child) void end('SIGKILL');
+        }, timeoutMs + graceMs);
+        underWay.set(id, { resolve, reject, timer });
+        ids.add(id);
+        child.send({ id, event }, () => undefined);
+      }),
+    get starts() {
+      return starts;
+    },
+    get crashes() {
+      return crashes;
+    },
+    get events() {
+      return lastId;
+    },
+    failures,
+    warmUp: () => void running(),
+    freeze: () => void instance?.child.kill('SIGSTOP'),
+    thaw: () => void instance?.child.kill('SIGCONT'),
+    kill: async () => void (await end('SIGKILL')),
+    terminate: () => end('SIGTERM'),
+    log,
+    stop: async () => void (await end('SIGKILL')),
+  };
+}
+
+export const awsEnvironment = {
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+  POWERTOOLS_LOG_LEVEL: 'INFO',
+};
+
+/** Without what Jest sets: a function behaves as in Lambda, not as under test. */
+export function inherited(): NodeJS.ProcessEnv {
+  const { NODE_ENV: _, JEST_WORKER_ID: __, AMQP_URL: ___, ...env } = process.env;
+  return env;
+}
