@@ -12,7 +12,7 @@ export interface Login {
 }
 
 export interface Credentials {
-  /** Rejects with LoginError where there is none to be had. */
+  /** Rejects with LoginError where there is none to be had, with another error where there may be one a moment later. */
   current(): Promise<Login>;
   /** Another one than the one that the broker has refused; undefined where there is none for now. */
   renewed(refused: Login): Promise<Login | undefined>;
@@ -34,6 +34,8 @@ export function urlCredentials(url: string): Credentials {
 }
 
 const attemptMs = 1000;
+/** For all attempts together, bodies of answers included. */
+const fetchMs = 3000;
 
 /** A broker that goes on refusing makes the gateway fetch the secret once in this time, not for each message. */
 const renewalMs = 5000;
@@ -54,10 +56,12 @@ export function secretCredentials(secretArn: string, clientConfig: SecretsManage
       requestHandler: { connectionTimeout: attemptMs, requestTimeout: attemptMs, throwOnRequestTimeout: true },
       ...clientConfig,
     });
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }), {
+      abortSignal: AbortSignal.timeout(fetchMs),
+    });
     const secret = parseJson(SecretString ?? '');
     if (!isObject(secret) || typeof secret.username !== 'string' || typeof secret.password !== 'string') {
-      throw new Error('the secret is not of the form {"username": "...", "password": "..."}');
+      throw new LoginError('The secret is not of the form {"username": "...", "password": "..."}.');
     }
     return { username: secret.username, password: secret.password };
   };
@@ -70,7 +74,9 @@ export function secretCredentials(secretArn: string, clientConfig: SecretsManage
         return fetched;
       })
       .catch((cause: unknown) => {
-        throw new LoginError('The secret with the credentials of the broker cannot be read.', { cause });
+        if (cause instanceof LoginError) throw cause;
+        const message = 'The secret with the credentials of the broker cannot be read.';
+        throw isRefusal(cause) ? new LoginError(message, { cause }) : new Error(message, { cause });
       })
       .finally(() => {
         fetching = undefined;
@@ -90,4 +96,11 @@ export function secretCredentials(secretArn: string, clientConfig: SecretsManage
       return username === refused.username && password === refused.password ? undefined : login;
     },
   };
+}
+
+/** No such secret, or not for this function; unlike a service that is busy, failing or out of reach. */
+function isRefusal(error: unknown): boolean {
+  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
+  const status = $metadata?.httpStatusCode ?? 0;
+  return status >= 400 && status < 500 && status !== 429 && name !== 'ThrottlingException';
 }

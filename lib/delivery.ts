@@ -31,7 +31,7 @@ export interface DeliveryLimits extends PostLimits {
 
 export const defaultLimits: DeliveryLimits = {
   concurrency: 50,
-  attemptMs: 1500,
+  attemptMs: 2000,
   pauseMs: 100,
   longestPauseMs: 1000,
   deadLetterMs: 5000,

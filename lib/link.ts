@@ -86,7 +86,10 @@ export class Link {
     // Without heartbeats nobody notices that the other side has gone, so there is less reason still to trust it.
     this.#idleMs = open.heartbeatMs || heartbeatSeconds * 1000;
     // Nothing keeps an unused connection open: brokers count them, and limit their number.
-    this.#idle = setTimeout(() => void this.close(), this.#idleMs).unref();
+    this.#idle = setTimeout(
+      () => (this.#owed.size > 0 ? this.#idle.refresh() : void this.close()),
+      this.#idleMs,
+    ).unref();
     const { connection, channel } = open;
     // A forced close (320) emits only 'close', a reset both: listen to all.
     for (const emitter of [connection, channel]) {

@@ -54,9 +54,8 @@ function propertiesOf(basic: JsonObject): Properties {
 function headersOf(headers: unknown): JsonObject | undefined {
   try {
     return isObject(headers) ? (headerValue(headers) as JsonObject) : undefined;
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 
@@ -64,10 +63,16 @@ function headersOf(headers: unknown): JsonObject | undefined {
 function headerValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(headerValue);
   if (!isObject(value)) return value;
-  if (Array.isArray(value.bytes) && Object.keys(value).length === 1) {
-    const bytes = Buffer.from(value.bytes.map((byte: number) => byte & 0xff));
+  // A table of a service's may look like a text, but not to the last byte.
+  if (Array.isArray(value.bytes) && Object.keys(value).length === 1 && value.bytes.every(isByte)) {
+    const bytes = Buffer.from(value.bytes.map((byte) => byte & 0xff));
     const text = bytes.toString('utf8');
     return Buffer.from(text, 'utf8').equals(bytes) ? text : bytes;
   }
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, headerValue(inner)]));
+}
+
+/** With a sign, as Java has it, or without. */
+function isByte(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= -128 && (value as number) <= 255;
 }

@@ -20,7 +20,9 @@ export type PostOutcome =
   | { result: 'bad_id' }
   /** 403 and what else no repetition mends: the function may not post here. */
   | { result: 'forbidden'; reason: string }
-  /** 429, 5xx, a timeout or no answer at all: worth another attempt. */
+  /** 429: too many posts, or a client that reads too slowly. Worth another attempt. */
+  | { result: 'throttled'; reason: string }
+  /** 5xx, a timeout or no answer at all: worth another attempt, and no client's doing. */
   | { result: 'transient'; reason: string };
 
 export type Post = (connectionId: string, frame: string, options: { timeoutMs: number }) => Promise<PostOutcome>;
@@ -64,6 +66,7 @@ function outcomeOf(status: number, error: unknown): PostOutcome {
   if (status > 400 && status < 500 && status !== 408 && status !== 429) {
     return { result: 'forbidden', reason: String(error).slice(0, longestReason) };
   }
+  if (status === 429) return { result: 'throttled', reason: 'API Gateway answered 429' };
   return { result: 'transient', reason: status === 0 ? noAnswer(error) : `API Gateway answered ${status}` };
 }
 

@@ -9,8 +9,8 @@ import { type InSlot, slots } from './slots';
  * Posts the frames of a batch: in order within a connection, in parallel across connections, each frame until it is
  * answered or given up. A batch goes on as long as it makes progress. Once API Gateway has answered nothing for the time
  * of two attempts, what is still retried is given up: a queue has one invocation at a time, and everybody's next replies
- * wait for its end. In an outage, where several connections are left and nothing of the batch could be delivered, nobody
- * would be served sooner, and the whole time is used.
+ * wait for its end. A connection for which that happened lately has one attempt, until it takes one. In an outage, where
+ * several connections are left and API Gateway serves none, nobody would be served sooner, and the whole time is used.
  */
 
 export interface PostLimits extends BackOff {
@@ -36,7 +36,8 @@ interface Batch extends PostPorts {
   inSlot: InSlot;
   judgements: Map<AddressedFrame, Judgement>;
   connectionsLeft: number;
-  anyDelivered: boolean;
+  /** Whether API Gateway has shown that it serves: a throttled client may be at fault itself. */
+  serves: boolean;
   lastAnswerAt: number;
 }
 
@@ -55,7 +56,7 @@ export async function postAll(
     inSlot: slots(limits.concurrency),
     judgements: new Map(),
     connectionsLeft: lines.length,
-    anyDelivered: false,
+    serves: false,
     lastAnswerAt: Date.now(),
   };
   await Promise.all(lines.map((line) => postLine(line, batch)));
@@ -87,32 +88,32 @@ async function postLine(line: readonly AddressedFrame[], batch: Batch): Promise<
 }
 
 async function postUnlessCopy(frame: AddressedFrame, batch: Batch): Promise<Judgement> {
-  const { connectionId, messageId } = frame;
-  if (batch.recent.has(connectionId, messageId)) return { verdict: 'delivered', attempts: 0, duplicate: true };
+  const { recent } = batch;
+  if (recent.isCopy(frame)) return { verdict: 'delivered', attempts: 0, duplicate: true };
   const judgement = await postUntilAnswered(frame, batch);
-  if (judgement.verdict === 'delivered') batch.recent.add(connectionId, messageId);
+  if (judgement.verdict === 'delivered') recent.delivered(frame);
+  if (judgement.verdict === 'throttled') recent.gaveUp(frame.connectionId);
   return judgement;
 }
 
 async function postUntilAnswered({ connectionId, frame }: AddressedFrame, batch: Batch): Promise<Judgement> {
   const { post, inSlot, limits, onGone } = batch;
   let lastFailure = '';
+  let stuck = batch.recent.isStuck(connectionId);
   for (let attempts = 0; ; attempts += 1) {
     const postedAt = Date.now();
     // A slot is held for the attempt alone: a connection that pauses keeps no other from posting.
     const outcome = await inSlot(attempts === 0 ? 'first' : 'again', async () => {
       // Whose turn comes for the first time is not to blame that the others hang.
-      const leftMs = (attempts === 0 ? batch.deadline : givesUpAt(batch)) - Date.now();
+      const leftMs = (attempts === 0 ? batch.deadline : stuck ? 0 : givesUpAt(batch)) - Date.now();
       return leftMs > 0 ? post(connectionId, frame, { timeoutMs: Math.min(limits.attemptMs, leftMs) }) : undefined;
     });
     if (outcome === undefined) {
       const reason = `not taken within the time, after ${attempts} attempts${lastFailure}`;
       return { verdict: 'throttled', reason, attempts };
     }
-    if (outcome.result !== 'transient') {
-      batch.lastAnswerAt = Date.now();
-      batch.anyDelivered ||= outcome.result === 'delivered';
-    }
+    batch.serves ||= outcome.result === 'delivered' || outcome.result === 'throttled';
+    if (outcome.result !== 'transient' && outcome.result !== 'throttled') batch.lastAnswerAt = Date.now();
     switch (outcome.result) {
       case 'delivered':
         return { verdict: 'delivered', attempts: attempts + 1 };
@@ -127,15 +128,22 @@ async function postUntilAnswered({ connectionId, frame }: AddressedFrame, batch:
       }
       case 'forbidden':
         return { verdict: 'forbidden', reason: outcome.reason, attempts: attempts + 1 };
+      case 'throttled':
       case 'transient':
         lastFailure = `: ${outcome.reason}`;
-        await sleep(Math.max(0, Math.min(fullJitterMs(attempts, limits), givesUpAt(batch) - Date.now())));
+        // Then it is not to blame, and has its chance at the end of the outage.
+        if (isOutage(batch)) stuck = false;
+        if (!stuck) await sleep(Math.max(0, Math.min(fullJitterMs(attempts, limits), givesUpAt(batch) - Date.now())));
     }
   }
 }
 
 /** When a frame that was not taken at first is no longer tried again; progress puts it off. */
-function givesUpAt({ anyDelivered, connectionsLeft, lastAnswerAt, limits, deadline }: Batch): number {
-  const outage = !anyDelivered && connectionsLeft > 1;
-  return outage ? deadline : Math.min(deadline, lastAnswerAt + 2 * limits.attemptMs);
+function givesUpAt(batch: Batch): number {
+  const { lastAnswerAt, limits, deadline } = batch;
+  return isOutage(batch) ? deadline : Math.min(deadline, lastAnswerAt + 2 * limits.attemptMs);
+}
+
+function isOutage({ serves, connectionsLeft }: Batch): boolean {
+  return !serves && connectionsLeft > 1;
 }

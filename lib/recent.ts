@@ -1,27 +1,59 @@
+import { createHash } from 'node:crypto';
+
 /**
- * What this process has delivered lately, so that a copy of a reply is not posted twice: RabbitMQ gives out again what was
- * not acknowledged, and services publish again what was not confirmed. A reply is known by its connection and messageId;
- * one without a messageId is never a copy. Another process knows nothing of it: across processes it is at least once.
+ * What this process knows of its latest deliveries.
+ *
+ * So that a copy of a reply is not posted twice: RabbitMQ gives out again what was not acknowledged, and services publish
+ * again what was not confirmed. A copy has the connection, the messageId and the content of its original; a reply without a
+ * messageId is never one. Another process knows nothing of it: across processes it is at least once.
+ *
+ * And so that a client who takes nothing holds up the others once, not with each of its replies.
  */
 
 export interface Recent {
-  has(connectionId: string, messageId: string | undefined): boolean;
-  add(connectionId: string, messageId: string | undefined): void;
+  isCopy(frame: Frame): boolean;
+  delivered(frame: Frame): void;
+  /** Whether a reply to this connection was given up lately, and none delivered since. */
+  isStuck(connectionId: string): boolean;
+  gaveUp(connectionId: string): void;
 }
+
+interface Frame {
+  connectionId: string;
+  messageId: string | undefined;
+  /** JSON text. */
+  frame: string;
+}
+
+const stuckMs = 60_000;
+const mostStuck = 10_000;
 
 /** @param most how many deliveries are remembered; the oldest is forgotten for a new one. At most 4 MB for 10,000. */
 export function recentDeliveries(most = 10_000): Recent {
+  // Both keep the order in which they were filled.
   const known = new Set<string>();
-  // No id of a connection has a space.
-  const key = (connectionId: string, messageId: string) => `${connectionId} ${messageId}`;
+  const stuckUntil = new Map<string, number>();
   return {
-    has: (connectionId, messageId) => messageId !== undefined && known.has(key(connectionId, messageId)),
-    add(connectionId, messageId) {
-      if (messageId === undefined) return;
-      known.add(key(connectionId, messageId));
-      // A set keeps the order in which it was filled.
+    isCopy: (frame) => frame.messageId !== undefined && known.has(keyOf(frame)),
+    delivered(frame) {
+      stuckUntil.delete(frame.connectionId);
+      if (frame.messageId === undefined) return;
+      known.add(keyOf(frame));
       const [oldest] = known;
       if (known.size > most && oldest !== undefined) known.delete(oldest);
     },
+    isStuck: (connectionId) => (stuckUntil.get(connectionId) ?? 0) > Date.now(),
+    gaveUp(connectionId) {
+      stuckUntil.delete(connectionId);
+      stuckUntil.set(connectionId, Date.now() + stuckMs);
+      const [oldest] = stuckUntil.keys();
+      if (stuckUntil.size > mostStuck && oldest !== undefined) stuckUntil.delete(oldest);
+    },
   };
+}
+
+/** No id of a connection has a space. */
+function keyOf({ connectionId, messageId, frame }: Frame): string {
+  const digest = createHash('sha256').update(frame).digest('base64');
+  return `${connectionId} ${digest} ${messageId}`;
 }

@@ -1,4 +1,5 @@
 import { type Credentials, LoginError } from './credentials';
+import { before } from './deadline';
 import { isLoginRefused } from './dial';
 import { Link, type LinkOptions } from './link';
 
@@ -10,6 +11,9 @@ import { Link, type LinkOptions } from './link';
 export interface SharedLinkOptions extends Omit<LinkOptions, 'login'> {
   credentials: Credentials;
 }
+
+/** How long a link that is just being opened is waited for, to take leave of the broker. */
+const openingMs = 1000;
 
 export class SharedLink {
   readonly #options: SharedLinkOptions;
@@ -41,7 +45,12 @@ export class SharedLink {
   /** For good. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#opening?.catch(() => undefined);
+    // One that opens later is of no use, and closes by itself when it has been idle.
+    if (this.#opening !== undefined)
+      await before(
+        Date.now() + openingMs,
+        this.#opening.catch(() => undefined),
+      );
     await this.#link?.close();
   }
 

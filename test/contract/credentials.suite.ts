@@ -133,9 +133,7 @@ export function describeCredentials(name: string, startBroker: (user: string) =>
     test.each<SecretsAnswer>([
       { status: 400, error: 'AccessDeniedException' },
       { status: 400, error: 'ResourceNotFoundException' },
-      { status: 500, error: 'InternalServiceError' },
-      'hang',
-    ])('says unavailable where the secret cannot be read, until it can: %p', async (answer) => {
+    ])('says unavailable at once where the secret is refused, until it is not: %p', async (answer) => {
       api.answer(answer);
       const error = await refusal(publish(late()));
       expect(error).toMatchObject(unavailable);
@@ -143,6 +141,20 @@ export function describeCredentials(name: string, startBroker: (user: string) =>
       expect(wire.connections).toBe(0);
       api.answer('work');
       await publish();
+    });
+
+    test.each<SecretsAnswer>([
+      { status: 400, error: 'ThrottlingException' },
+      { status: 500, error: 'InternalServiceError' },
+      'hang',
+    ])('asks again for the secret as long as there is time, where a moment may mend it: %p', async (answer) => {
+      api.answer(answer);
+      const error = await refusal(publish(Date.now() + 300));
+      expect(error).toMatchObject(unavailable);
+      expect(wire.connections).toBe(0);
+      const publishing = publish();
+      api.answer('work');
+      await publishing;
     });
 
     test.each(['hunter2', '{"username":"hunter2"}', '["hunter2"]', ''])(
@@ -156,6 +168,15 @@ export function describeCredentials(name: string, startBroker: (user: string) =>
         await publish();
       },
     );
+
+    test('gives up an answer that does not come to its end, and asks again', async () => {
+      api.answer('stall');
+      expect(await refusal(publish(Date.now() + 300))).toMatchObject(unavailable);
+      api.answer('work');
+      // The answer that stalls is waited for as long as for any, and no longer.
+      await publish();
+      expect(api.requests).toBeGreaterThan(1);
+    });
 
     test('keeps its deadline where Secrets Manager does not answer', async () => {
       api.answer('hang');

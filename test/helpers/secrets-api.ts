@@ -14,7 +14,8 @@ export interface SecretsApi {
   close(): Promise<void>;
 }
 
-export type SecretsAnswer = 'work' | 'hang' | { status: number; error: string };
+/** `stall` begins an answer and never ends it. */
+export type SecretsAnswer = 'work' | 'hang' | 'stall' | { status: number; error: string };
 
 export async function startSecretsApi(secret: string): Promise<SecretsApi> {
   let how: SecretsAnswer = 'work';
@@ -27,6 +28,7 @@ export async function startSecretsApi(secret: string): Promise<SecretsApi> {
     }
     api.requests += 1;
     if (how === 'hang') return;
+    if (how === 'stall') return void response.writeHead(200, { 'content-length': 1000 }).write('{');
     if (how !== 'work') return refuse(response, how.status, how.error);
     respond(response, 200, {
       ARN: SecretId,

@@ -266,6 +266,11 @@ describe('a copy of a reply', () => {
     expect(posts).toHaveLength(2);
   });
 
+  test('has its content too: another reply under its messageId is posted', async () => {
+    const { posts } = await deliverTo(() => 200, [replyTo('a', { part: 1 }, 'm-1'), replyTo('a', { part: 2 }, 'm-1')]);
+    expect(posts).toHaveLength(2);
+  });
+
   test('cannot be told without a messageId', async () => {
     const { posts } = await deliverTo(() => 200, [replyTo('a'), replyTo('a')]);
     expect(posts).toHaveLength(2);
@@ -282,6 +287,30 @@ describe('a copy of a reply', () => {
       await deliver([replyTo('a', {}, messageId)], Date.now() + 5000, ports, defaults);
     }
     expect(posts).toHaveLength(2);
+  });
+});
+
+describe('a client that takes nothing', () => {
+  test('has one attempt for each batch once it was given up, until it takes a reply', async () => {
+    let takes = false;
+    const posts: string[] = [];
+    const post = async (connectionId: string) => {
+      posts.push(connectionId);
+      const taken = takes || connectionId !== 'stuck';
+      return taken ? { result: 'delivered' as const } : { result: 'throttled' as const, reason: '429' };
+    };
+    const ports = { ...noPorts, post, recent: recentDeliveries() };
+    const attempts = async () => {
+      posts.length = 0;
+      await deliver([replyTo('stuck'), replyTo('other')], Date.now() + 60_000, ports, defaults);
+      return posts.filter((connectionId) => connectionId === 'stuck').length;
+    };
+    expect(await attempts()).toBeGreaterThan(1);
+    expect(await attempts()).toBe(1);
+    takes = true;
+    expect(await attempts()).toBe(1);
+    takes = false;
+    expect(await attempts()).toBeGreaterThan(1);
   });
 });
 
@@ -496,6 +525,11 @@ describe('an outage of API Gateway', () => {
 
   test('is not assumed for a single connection', async () => {
     const { verdicts } = await deliverTo(outage(), [replyTo('a'), replyTo('a')], { budgetMs: 60_000, limits });
+    expect(verdicts).toEqual(['throttled', 'throttled']);
+  });
+
+  test('is not assumed while API Gateway throttles: clients who do not read bring that about', async () => {
+    const { verdicts } = await deliverTo(() => 429, [replyTo('a'), replyTo('b')], { budgetMs: 600_000, limits });
     expect(verdicts).toEqual(['throttled', 'throttled']);
   });
 

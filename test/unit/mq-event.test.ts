@@ -49,6 +49,15 @@ describe('an event of Amazon MQ', () => {
     expect(deliveries.map(({ properties }) => properties)).toEqual([{ messageId: 'm-1' }, {}]);
   });
 
+  test.each([
+    ['values that are no numbers', [{ valueOf: 1, toString: 1 }]],
+    ['numbers that are no bytes', [300, -129, 1.5]],
+    ['other values', [104, 'x', { a: 1 }]],
+  ])('leaves a table of a service as it is where it looks like a text, with %s', (_, bytes) => {
+    const [delivery] = deliveriesOf(eventOf({ basicProperties: { headers: { h: { bytes } } }, data: '' }));
+    expect(delivery?.properties.headers).toEqual({ h: { bytes } });
+  });
+
   test('throws for what is no such event', () => {
     expect(() => deliveriesOf({ Records: [] })).toThrow(TypeError);
   });

@@ -35,7 +35,7 @@ describe('a post', () => {
     ['400', 400, 'bad_id'],
     ['403', 403, 'forbidden'],
     ['403 of a proxy', { status: 403, body: page }, 'forbidden'],
-    ['429', 429, 'transient'],
+    ['429', 429, 'throttled'],
     ['408', 408, 'transient'],
     ['500', 500, 'transient'],
     ['503', 503, 'transient'],

@@ -1,31 +1,51 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { recentDeliveries } from '../../lib/recent';
 
+const reply = (connectionId: string, messageId?: string, frame = '{}') => ({ connectionId, messageId, frame });
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
 describe('the memory of recent deliveries', () => {
-  test('knows a reply by its connection and messageId', () => {
+  test('knows a copy by its connection, messageId and content', () => {
     const recent = recentDeliveries();
-    recent.add('a', 'm-1');
-    expect(recent.has('a', 'm-1')).toBe(true);
-    expect(recent.has('a', 'm-2')).toBe(false);
-    expect(recent.has('b', 'm-1')).toBe(false);
+    recent.delivered(reply('a', 'm-1'));
+    expect(recent.isCopy(reply('a', 'm-1'))).toBe(true);
+    expect(recent.isCopy(reply('a', 'm-2'))).toBe(false);
+    expect(recent.isCopy(reply('b', 'm-1'))).toBe(false);
+    expect(recent.isCopy(reply('a', 'm-1', '[]'))).toBe(false);
   });
 
-  test('never knows a reply without a messageId', () => {
+  test('never takes a reply without a messageId for a copy', () => {
     const recent = recentDeliveries();
-    recent.add('a', undefined);
-    expect(recent.has('a', undefined)).toBe(false);
+    recent.delivered(reply('a'));
+    expect(recent.isCopy(reply('a'))).toBe(false);
   });
 
   test('forgets the oldest for a new one', () => {
     const recent = recentDeliveries(2);
-    for (const messageId of ['m-1', 'm-2', 'm-2', 'm-3']) recent.add('a', messageId);
-    expect(['m-1', 'm-2', 'm-3'].map((messageId) => recent.has('a', messageId))).toEqual([false, true, true]);
+    for (const messageId of ['m-1', 'm-2', 'm-2', 'm-3']) recent.delivered(reply('a', messageId));
+    expect(['m-1', 'm-2', 'm-3'].map((messageId) => recent.isCopy(reply('a', messageId)))).toEqual([false, true, true]);
   });
 
-  test('takes a text of either id for what it is, spaces included', () => {
+  test('takes a messageId for what it is, spaces included', () => {
     const recent = recentDeliveries();
-    recent.add('a', 'b c');
-    expect(recent.has('a', 'b c')).toBe(true);
-    expect(recent.has('a', 'b')).toBe(false);
+    recent.delivered(reply('a', 'b c'));
+    expect(recent.isCopy(reply('a', 'b c'))).toBe(true);
+    expect(recent.isCopy(reply('a', 'b'))).toBe(false);
+  });
+
+  test('knows who was given up, for a minute and no longer than until a reply is delivered', () => {
+    jest.useFakeTimers({ now: 0 });
+    const recent = recentDeliveries();
+    recent.gaveUp('a');
+    recent.gaveUp('b');
+    expect(recent.isStuck('a')).toBe(true);
+    expect(recent.isStuck('c')).toBe(false);
+    recent.delivered(reply('a'));
+    expect(recent.isStuck('a')).toBe(false);
+    jest.setSystemTime(60_000);
+    expect(recent.isStuck('b')).toBe(false);
   });
 });
