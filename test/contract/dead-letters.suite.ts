@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GetMessage, Options } from 'amqplib';
-import { type DeadLetterQueue, type Letter, openDeadLetterQueue } from '../../infra/dead-letter-queue';
-import { drop, list, replay, show } from '../../infra/dead-letter-verbs';
+import { type DeadLetterQueue, type Letter, openDeadLetterQueue } from '../../infra/dead-letters/queue';
+import { drop, list, replay, show } from '../../infra/dead-letters/verbs';
 import { startBroker } from '../../infra/local/broker/broker';
 import { AmqpPublisher } from '../../lib/publisher';
 import { openChannel, queueNames, reader, type TestChannel } from '../helpers/amqp';
@@ -117,11 +117,15 @@ export function describeDeadLetters(
 
     /** `npm run dead-letters`, as a process. */
     function run(args: string[], env: Record<string, string> = {}) {
-      const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'infra/dead-letters.cli.ts'), ...args], {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { PATH: process.env.PATH, AMQP_URL: url, WS_QUEUE: wsQueue, ...env },
-      });
+      const child = spawn(
+        process.execPath,
+        ['--import', 'tsx', join(root, 'infra/dead-letters/dead-letters.cli.ts'), ...args],
+        {
+          cwd: root,
+          stdio: ['ignore', 'pipe', 'pipe'],
+          env: { PATH: process.env.PATH, AMQP_URL: url, WS_QUEUE: wsQueue, ...env },
+        },
+      );
       opened.push({ close: async () => void child.kill('SIGKILL') });
       const output = { stdout: '', stderr: '' };
       child.stdout.on('data', (chunk) => {
@@ -232,7 +236,8 @@ export function describeDeadLetters(
         };
         const verdict = { 'x-verdict': 'throttled', 'x-reason': 'why', 'x-original-queue': original };
         await layDown('1', [Buffer.from([255, 0]), { ...properties, headers: { ...kept, ...verdict } }], '3');
-        expect(await replay(await open(), 2)).toEqual({ replayed: 1, remain: 0 });
+        const letter = expect.objectContaining({ n: 2 });
+        expect(await replay(await open(), 2)).toEqual({ replayed: 1, remain: 0, letter });
 
         const message = await take(original);
         expect(message.content).toEqual(Buffer.from([255, 0]));
@@ -301,7 +306,7 @@ export function describeDeadLetters(
       test('takes a letter of 6 MB', async () => {
         const body = randomBytes(6 * 1024 * 1024);
         await layDown([body, { messageId: 'large' }]);
-        expect(await replay(await open(), 1)).toEqual({ replayed: 1, remain: 0 });
+        expect(await replay(await open(), 1)).toMatchObject({ replayed: 1, remain: 0 });
         expect((await take(wsQueue)).content.equals(body)).toBe(true);
       });
 
@@ -401,7 +406,7 @@ export function describeDeadLetters(
         const queue = await open();
         await bodies(queue);
         expect(((await drop(queue, 2)) as Letter).properties.messageId).toBe('2');
-        expect(await replay(queue, 3)).toEqual({ replayed: 1, remain: 0 });
+        expect(await replay(queue, 3)).toMatchObject({ replayed: 1, remain: 0 });
         expect(await bodies(queue)).toEqual(['1', '3', '5']);
         const message = await take(wsQueue);
         expect([String(message.content), message.properties.headers]).toEqual(['4', {}]);
@@ -505,6 +510,15 @@ export function describeDeadLetters(
         expect(new Set(lines.slice(0, 3).map((line) => line.lastIndexOf(' ')))).toHaveProperty('size', 1);
       });
 
+      test('columns stand below each other whatever planes their characters are of', async () => {
+        const emoji = '😀'.repeat(12);
+        await layDown(['1', { messageId: emoji }], ['2', { messageId: 'm' }]);
+        const { stdout } = await run(['list']).exit;
+        const rows = stdout.split('\n').slice(0, 3);
+        expect(rows[1]).toContain(`  ${emoji}  1`);
+        expect(new Set(rows.map((row) => [...row].lastIndexOf(' ')))).toHaveProperty('size', 1);
+      });
+
       test('list --json is exact, and sends no control character raw either', async () => {
         await layDown(hostile);
         const { code, stdout } = await run(['list', '--json']).exit;
@@ -535,6 +549,7 @@ export function describeDeadLetters(
         const bytes = await run(['show', '2']).exit;
         const json = await run(['show', '2', '--json']).exit;
         expect([text.code, bytes.code, json.code]).toEqual([0, 0, 0]);
+        expect(text.stdout).toContain('\nheaders\n  x-first-seen: ');
         expect(text.stdout).toContain('messageId: r\\u{9b}-1\n');
         expect(text.stdout).toContain('  \\u{7}name: {"deep":"\\u001b]0;title\\u0007"}\n');
         expect(text.stdout.endsWith('body, 27 bytes:\n{"text":"ü\\n"}\nsecond\tline\n')).toBe(true);
@@ -547,6 +562,13 @@ export function describeDeadLetters(
           encoding: 'base64',
           body: 'G1v/',
         });
+      });
+
+      test('show has no heading for headers that a letter does not have', async () => {
+        await layDown(['x', { messageId: 'm' }]);
+        expect((await run(['show', '1']).exit).stdout).toBe(
+          `Letter 1 of ${dead}\ndeliveryMode: 2\nmessageId: m\nbody, 1 bytes:\nx\n`,
+        );
       });
 
       test('drop tells what it dropped; an empty queue and an absent letter are told too', async () => {
@@ -569,7 +591,7 @@ export function describeDeadLetters(
         expect(await run(['replay', '--all']).exit).toEqual({
           code: 1,
           stdout: '',
-          stderr: 'Replayed 1, 2 remain. Stopped at letter 2 (messageId m): there is no queue absent.\n',
+          stderr: 'Replayed 1 of 3. Stopped at letter 2 (messageId m): there is no queue absent.\n',
         });
         const json = await run(['replay', '--all', '--json']).exit;
         expect({ code: json.code, ...JSON.parse(json.stdout) }).toEqual({
@@ -580,7 +602,19 @@ export function describeDeadLetters(
           stopped: { reason: 'there is no queue absent', at: { n: 1, messageId: 'm' } },
           twice: null,
         });
-        expect(await run(['replay', '2']).exit).toEqual({ code: 0, stdout: 'Replayed 1, 0 remain.\n', stderr: '' });
+        expect(await run(['replay', '1']).exit).toEqual({
+          code: 1,
+          stdout: '',
+          stderr: 'Replayed 0 of 1. Stopped at letter 1 (messageId m): there is no queue absent.\n',
+        });
+        expect(await run(['replay', '2']).exit).toEqual({
+          code: 0,
+          stdout: `Replayed letter 2 (messageId 3) to ${wsQueue}.\n`,
+          stderr: '',
+        });
+        await drop(await open(), 1);
+        await layDown('4', '5');
+        expect(await run(['replay', '--all']).exit).toEqual({ code: 0, stdout: 'Replayed 2 of 2.\n', stderr: '' });
       });
 
       test('Ctrl-C in the midst of a replay loses nothing, and tells how far it came', async () => {
@@ -592,7 +626,7 @@ export function describeDeadLetters(
         child.kill('SIGINT');
         const { code, stderr } = await exit;
         expect(code).toBe(1);
-        const [, replayed] = /^Replayed (\d+), \d+ remain. Stopped: interrupted.\n$/.exec(stderr) ?? [];
+        const [, replayed] = /^Replayed (\d+) of 200\. Stopped: interrupted\.\n$/.exec(stderr) ?? [];
         expect([...(await takeAll(wsQueue)), ...(await takeAll(dead))]).toEqual(numbers(200));
         expect(Number(replayed)).toBeGreaterThanOrEqual(3);
       });
@@ -626,8 +660,8 @@ export function describeDeadLetters(
         ]);
         expect(results).toEqual(results.map(() => ({ code: 1, stdout: '', stderr: expect.stringMatching(/^.+\n$/) })));
         expect(results.map(({ stderr }) => stderr)).toEqual([
-          expect.stringContaining('ECONNREFUSED'),
-          expect.stringContaining('ACCESS_REFUSED'),
+          `the broker of AMQP_URL cannot be reached: connect ECONNREFUSED ${absent.host}\n`,
+          'the broker of AMQP_URL refuses this user and password\n',
           expect.stringMatching(/^Configuration: AMQP_URL is not valid; it should be amqps:/),
           expect.stringMatching(/^Configuration: AMQP_URL is not set; it should be amqps:/),
         ]);
@@ -635,14 +669,23 @@ export function describeDeadLetters(
       });
 
       test('wrong usage is told in one line, and --help tells it all', async () => {
-        const wrong = [['purge'], ['show', '0'], ['replay'], ['replay', '1', '--all'], ['list', '--lmit', '3']];
+        const wrong = [[], ['purge'], ['show', '0'], ['replay'], ['replay', '1', '--all'], ['list', '--lmit', '3']];
         const [helped, ...refused] = await Promise.all([['--help'], ...wrong].map((args) => run(args).exit));
         expect(helped).toMatchObject({ code: 0, stderr: '' });
         for (const word of ['list', 'show <n>', 'replay <n> | --all', 'drop <n>', '--limit', '--json']) {
           expect(helped?.stdout).toContain(word);
         }
-        const oneLine = expect.stringMatching(/^.+ \(npm run dead-letters -- --help\)\n$/);
-        expect(refused).toEqual(wrong.map(() => ({ code: 2, stdout: '', stderr: oneLine })));
+        const told = [
+          'say what to do: list, show, replay or drop',
+          "say what to do: list, show, replay or drop, not 'purge'",
+          "'0' is no whole number from 1; usage: show <n>",
+          'usage: replay <n> | --all',
+          'usage: replay <n> | --all',
+          "Unknown option '--lmit'",
+        ];
+        expect(refused).toEqual(
+          told.map((line) => ({ code: 2, stdout: '', stderr: `${line} (npm run dead-letters -- --help)\n` })),
+        );
       });
     });
 

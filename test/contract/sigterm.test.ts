@@ -32,7 +32,7 @@ describe('on SIGTERM', () => {
     wire = await startWire(tap.url);
   });
   afterEach(async () => {
-    await send?.stop();
+    await send?.kill();
     await wire.close();
     await tap.close();
     await broker.close();

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import amqp, { type Channel, type ChannelModel, type GetMessage } from 'amqplib';
-import type { OutgoingMessage, Properties } from '../lib/amqp';
-import { keepable } from '../lib/dead-letters';
-import type { GatewayError } from '../lib/errors';
-import { AmqpPublisher, type Publisher } from '../lib/publisher';
-import { reasonOf } from '../lib/reason';
-import { deadLetterQueue } from './topology';
+import type { OutgoingMessage, Properties } from '../../lib/amqp';
+import { keepable } from '../../lib/dead-letters';
+import { isLoginRefused } from '../../lib/dial';
+import type { GatewayError } from '../../lib/errors';
+import { AmqpPublisher, type Publisher } from '../../lib/publisher';
+import { reasonOf } from '../../lib/reason';
+import { deadLetterQueue } from '../topology';
 
 /**
  * The queue of dead letters, and the way over it from its head. No letter is lost on the way: one is looked at without
@@ -76,7 +77,7 @@ export async function openDeadLetterQueue(
   wsQueue: string,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<DeadLetterQueue> {
-  const connection = await amqp.connect(url, { noDelay: true, timeout: connectMs });
+  const connection = await connect(url);
   const lost = new Promise<never>((_, reject) => {
     const end = (error?: Error) =>
       reject(new Error(`the connection to the broker was lost: ${error ? reasonOf(error) : 'it was closed'}`));
@@ -93,6 +94,15 @@ export async function openDeadLetterQueue(
     await Promise.allSettled([connection.close(), publisher.close()]);
   };
   return { name: deadLetterQueue(wsQueue), wsQueue, connection, lost, publisher, signal, close };
+}
+
+async function connect(url: string): Promise<ChannelModel> {
+  try {
+    return await amqp.connect(url, { noDelay: true, timeout: connectMs });
+  } catch (error) {
+    const why = isLoginRefused(error) ? 'refuses this user and password' : `cannot be reached: ${reasonOf(error)}`;
+    throw new Error(`the broker of AMQP_URL ${why}`, { cause: error });
+  }
 }
 
 /** Visits the letters from the first to `last`. Rejects with Interrupted once it has begun. */
@@ -142,7 +152,7 @@ async function walkOver(
     const message = await channel.get(name);
     if (message === false) return true;
     const { headers = {} } = message.properties;
-    returnsCount ||= returnCounts.some((name) => Object.hasOwn(headers, name));
+    returnsCount ||= countHeaders.some((header) => Object.hasOwn(headers, header));
     const letter = letterOf(message, n);
     // The letter before it is settled: the broker takes an acknowledgement before it answers to what follows.
     walk.inHand = letter;
@@ -177,7 +187,7 @@ async function walkOver(
 }
 
 /** The headers that quorum queues write: 3.x the first on every get, 4.x once a message came back, 4.3 the second too. */
-const returnCounts = ['x-delivery-count', 'x-acquired-count'];
+const countHeaders = ['x-delivery-count', 'x-acquired-count'];
 
 /** Marks the copy of a letter with the pass that laid it down, so that the pass knows its own; never leaves the queue. */
 const copiedBy = 'x-copied-by';
@@ -188,7 +198,7 @@ function letterOf({ content, properties }: GetMessage, n: number): Letter {
   return {
     n,
     body: content,
-    properties: { ...Object.fromEntries(set), headers: without(headers, [...returnCounts, copiedBy]) },
+    properties: { ...Object.fromEntries(set), headers: without(headers, [...countHeaders, copiedBy]) },
   };
 }
 

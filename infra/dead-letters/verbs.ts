@@ -1,5 +1,5 @@
-import { reasonOf } from '../lib/reason';
-import { type DeadLetterQueue, Interrupted, type Letter, type Passed, pass, publishCopy } from './dead-letter-queue';
+import { reasonOf } from '../../lib/reason';
+import { type DeadLetterQueue, Interrupted, type Letter, type Passed, pass, publishCopy } from './queue';
 
 /**
  * What an operator does with dead letters: list, show, drop, replay. A letter that is replayed leaves the queue only once
@@ -16,6 +16,8 @@ export interface Replayed {
   replayed: number;
   /** Of those that were to be replayed. */
   remain: number;
+  /** The one that was asked for, once it is replayed; none where all were. */
+  letter?: Letter;
   /** Why some remain, and at which letter, if it was the letter's fault. */
   stopped?: { reason: string; at?: Letter };
   /** Of which there may be two now, for the connection was lost over it. */
@@ -70,6 +72,7 @@ export async function replay(queue: DeadLetterQueue, which: number | 'all'): Pro
         return 'stop';
       }
       done.replayed += 1;
+      if (which !== 'all') done.letter = letter;
       return 'leaves';
     });
     if (which !== 'all' && passed.seen < which) return noLetter(queue, which, passed);

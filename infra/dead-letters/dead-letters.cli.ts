@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import { readConfig } from '../lib/config';
-import { before } from '../lib/deadline';
-import { reasonOf } from '../lib/reason';
-import { type DeadLetterQueue, Interrupted, openDeadLetterQueue } from './dead-letter-queue';
+import { readConfig } from '../../lib/config';
+import { before } from '../../lib/deadline';
+import { reasonOf } from '../../lib/reason';
+import { printable, printableJson } from './printable';
+import { type DeadLetterQueue, Interrupted, openDeadLetterQueue } from './queue';
 import {
   dropReport,
   letterReport,
@@ -12,9 +13,8 @@ import {
   replayReport,
   type Summary,
   summaryOf,
-} from './dead-letter-report';
-import { drop, list, replay, show } from './dead-letter-verbs';
-import { printable, printableJson } from './printable';
+} from './report';
+import { drop, list, type NoLetter, replay, show } from './verbs';
 
 /** `npm run dead-letters`: an operator looks at the dead letters on the broker of AMQP_URL, replays or drops them. */
 const help = `Looks at the replies that could not be delivered, replays or drops them.
@@ -35,21 +35,22 @@ two of it, with the same messageId. --all stops at the first letter that cannot 
 A quorum queue drops what came back too often. There every command lays all letters down anew, in their order, and takes
 some milliseconds for each.
 
+AMQP_URL needs the user and password, on AWS too, as for npm run topology: the secret is not read.
 WS_QUEUE (ws_queue) names the queue of replies; its dead letters lie in <WS_QUEUE>.dead.
 
-Ends with 0 when it is done; 1 when it could not be done, or not wholly; 2 when it was called wrongly.`;
+Ends with 0 when it is done; 1 when it could not be done, or not wholly; 2 when it was called wrongly.
+With --json an error is still one line on stderr; only a replay that began and stopped tells it in its JSON.`;
 
 /** Called wrongly: told in one line. */
 class UsageError extends Error {}
 
 type Verb = 'list' | 'show' | 'replay' | 'drop';
 
-interface Command {
-  verb: Verb;
-  /** The letter; for `list` the last one. */
-  which: number | 'all';
-  json: boolean;
-}
+type Command = { json: boolean } & (
+  | { verb: 'list'; limit: number }
+  | { verb: 'show' | 'drop'; n: number }
+  | { verb: 'replay'; which: number | 'all' }
+);
 
 const goodbyeMs = 5000;
 
@@ -82,6 +83,8 @@ const usages: Record<Verb, { usage: string; takes: string[] }> = {
   drop: { usage: 'drop <n>', takes: ['n'] },
 };
 
+const whatToDo = 'say what to do: list, show, replay or drop';
+
 function parsed(args: string[]): Command | 'help' {
   const { values, positionals } = valid(() =>
     parseArgs({
@@ -97,12 +100,16 @@ function parsed(args: string[]): Command | 'help' {
   );
   if (values.help) return 'help';
   const { limit, all = false, json = false } = values;
-  const [verb = '', ...numbers] = positionals;
-  if (!isVerb(verb)) throw new UsageError(`needs one of ${Object.keys(usages).join(', ')}, not '${verb}'`);
+  const [verb, ...numbers] = positionals;
+  if (verb === undefined) throw new UsageError(whatToDo);
+  if (!isVerb(verb)) throw new UsageError(`${whatToDo}, not '${verb}'`);
   const given = [...numbers.map(() => 'n'), ...(all ? ['--all'] : []), ...(limit === undefined ? [] : ['--limit'])];
   const { usage, takes } = usages[verb];
-  if (!takes.includes(given.join(' '))) throw new UsageError(`it is: ${usage}`);
-  return { verb, json, which: all ? 'all' : whole(numbers[0] ?? limit ?? '100', usage) };
+  if (!takes.includes(given.join(' '))) throw new UsageError(`usage: ${usage}`);
+  const [n = ''] = numbers;
+  if (verb === 'list') return { verb, json, limit: limit === undefined ? 100 : whole(limit, usage) };
+  if (verb === 'replay') return { verb, json, which: all ? 'all' : whole(n, usage) };
+  return { verb, json, n: whole(n, usage) };
 }
 
 function valid<T>(parse: () => T): T {
@@ -121,28 +128,26 @@ function isVerb(text: string): text is Verb {
 function whole(text: string, usage: string): number {
   const number = Number(text);
   if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw new UsageError(`'${text}' is no whole number from 1; it is: ${usage}`);
+  throw new UsageError(`'${text}' is no whole number from 1; usage: ${usage}`);
 }
 
-async function carriedOut({ verb, which }: Command, queue: DeadLetterQueue): Promise<Report & { done: boolean }> {
-  if (verb === 'replay') {
-    const replayed = there(await replay(queue, which));
+async function carriedOut(command: Command, queue: DeadLetterQueue): Promise<Report & { done: boolean }> {
+  if (command.verb === 'replay') {
+    const replayed = there(await replay(queue, command.which));
     return { ...replayReport(queue, replayed), done: replayed.stopped === undefined };
   }
-  // `all` is for replay alone.
-  const n = Number(which);
-  if (verb === 'list') {
+  if (command.verb === 'list') {
     const summaries: Summary[] = [];
-    const total = await list(queue, n, (letter) => summaries.push(summaryOf(letter, queue)));
+    const total = await list(queue, command.limit, (letter) => summaries.push(summaryOf(letter, queue)));
     return { ...listReport(queue, total, summaries), done: true };
   }
-  return verb === 'show'
-    ? { ...letterReport(queue, there(await show(queue, n))), done: true }
-    : { ...dropReport(queue, there(await drop(queue, n))), done: true };
+  return command.verb === 'show'
+    ? { ...letterReport(queue, there(await show(queue, command.n))), done: true }
+    : { ...dropReport(queue, there(await drop(queue, command.n))), done: true };
 }
 
-function there<T extends object>(found: T | { missing: string }): T {
-  if ('missing' in found) throw new Error(found.missing as string);
+function there<T extends object>(found: T | NoLetter): T {
+  if ('missing' in found) throw new Error(found.missing);
   return found;
 }
 

@@ -1,6 +1,6 @@
-import type { DeadLetterQueue, Letter } from './dead-letter-queue';
-import { originalQueueOf, type Replayed } from './dead-letter-verbs';
 import { printable, printableJson, textOrBase64 } from './printable';
+import type { DeadLetterQueue, Letter } from './queue';
+import { originalQueueOf, type Replayed } from './verbs';
 
 /**
  * What the operator is told of dead letters, as text for a terminal and as JSON. What stands in a letter is a stranger's:
@@ -56,8 +56,7 @@ export function letterReport({ name }: DeadLetterQueue, { n, body, properties }:
   const text = [
     `Letter ${n} of ${name}`,
     ...lines(others, ''),
-    'headers',
-    ...lines(headers, '  '),
+    ...(Object.keys(headers).length > 0 ? ['headers', ...lines(headers, '  ')] : []),
     `body, ${body.length} bytes${written.encoding === 'utf8' ? '' : ' that are no printable text, in base64'}:`,
     // A body has lines of its own, and the last word.
     ...written.body.split(/\r?\n/).map((line) => line.split('\t').map(printable).join('\t')),
@@ -71,14 +70,17 @@ export function dropReport(queue: DeadLetterQueue, letter: Letter): Report {
   return { text, json: { queue: queue.name, dropped: { n, messageId, verdict, reason } } };
 }
 
-export function replayReport({ name }: DeadLetterQueue, { replayed, remain, stopped, twice }: Replayed): Report {
+export function replayReport(queue: DeadLetterQueue, outcome: Replayed): Report {
+  const { replayed, remain, letter, stopped, twice } = outcome;
   const text = [
-    `Replayed ${replayed}, ${remain} ${remain === 1 ? 'remains' : 'remain'}.`,
+    letter
+      ? `Replayed ${nameOf(letter)} to ${originalQueueOf(letter, queue)}.`
+      : `Replayed ${replayed} of ${replayed + remain}.`,
     ...(stopped ? [`Stopped${stopped.at ? ` at ${nameOf(stopped.at)}` : ''}: ${stopped.reason}.`] : []),
     ...(twice ? [`There may be two now of ${nameOf(twice)}.`] : []),
   ].join(' ');
   const json = {
-    queue: name,
+    queue: queue.name,
     replayed,
     remain,
     stopped: stopped ? { reason: stopped.reason, at: stopped.at ? idOf(stopped.at) : null } : null,
@@ -101,8 +103,7 @@ const longestCell = 60;
 
 function cell(value: unknown): string {
   const text = inWords(value);
-  const characters = Array.from(text);
-  return characters.length > longestCell ? `${characters.slice(0, longestCell - 1).join('')}…` : text;
+  return widthOf(text) > longestCell ? `${[...text].slice(0, longestCell - 1).join('')}…` : text;
 }
 
 function inWords(value: unknown): string {
@@ -112,15 +113,20 @@ function inWords(value: unknown): string {
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = columns.map((_, column) =>
-    rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[column] ?? '')), 0),
   );
   const padded = rows.map((row) =>
     row
-      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .map((text, column) => text + ' '.repeat((widths[column] ?? 0) - widthOf(text)))
       .join('  ')
       .trimEnd(),
   );
   return padded.join('\n');
+}
+
+/** In code points; a string's length counts an emoji twice. */
+function widthOf(text: string): number {
+  return [...text].length;
 }
 
 function lines(fields: object, indent: string): string[] {
