@@ -166,7 +166,7 @@ export function describeServices(name: string, env: Record<string, string>): voi
       expect(batches).toBeGreaterThan(0);
       await Promise.all(clients.map((client) => client.close()));
       await second.close();
-      await consumer.stop();
+      await consumer.kill();
       await worker.close();
     }, 60_000);
   });

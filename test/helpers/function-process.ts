@@ -20,18 +20,17 @@ export interface FunctionProcess {
   readonly events: number;
   /** Why events failed, in the order in which they did. */
   readonly failures: readonly string[];
-  /** Starts the process, if there is none, and so makes the first event a warm one. */
-  warmUp(): void;
+  /** Starts the process, if there is none, and resolves when it has loaded the function: the first event is a warm one. */
+  warmUp(): Promise<void>;
   /** SIGSTOP, as Lambda freezes a function between two events, and SIGCONT. */
   freeze(): void;
   thaw(): void;
-  /** SIGKILL; resolves when the process has ended. */
-  kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code, or the signal that ended it. */
   terminate(): Promise<number | NodeJS.Signals | null>;
   /** What it logged. */
   readonly log: readonly LogLine[];
-  stop(): Promise<void>;
+  /** SIGKILL; resolves when the process has ended. */
+  kill(): Promise<void>;
 }
 
 export type LogLine = Record<string, unknown> & { level?: string; message?: string };
@@ -39,7 +38,6 @@ export type LogLine = Record<string, unknown> & { level?: string; message?: stri
 export interface FunctionOptions {
   env: Record<string, string>;
   timeoutMs?: number;
-  onLog?: (line: LogLine) => void;
 }
 
 /** Lambda gives each event a processor; here hundreds share a few, and an answer within the time may come later. */
@@ -55,14 +53,12 @@ interface Instance {
   child: ChildProcess;
   /** The events it was given. */
   ids: Set<number>;
+  ready: Promise<unknown>;
   ended: Promise<number | NodeJS.Signals | null>;
 }
 
 /** @param name of a function that `buildFunctions` has bundled, such as `consumer` */
-export function functionProcess(
-  name: string,
-  { env, timeoutMs = 60_000, onLog = () => undefined }: FunctionOptions,
-): FunctionProcess {
+export function functionProcess(name: string, { env, timeoutMs = 60_000 }: FunctionOptions): FunctionProcess {
   const underWay = new Map<number, Invocation>();
   const log: LogLine[] = [];
   const failures: string[] = [];
@@ -100,22 +96,18 @@ export function functionProcess(
       createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (text) => {
         const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { message: text };
         log.push(line);
-        onLog(line);
         if (stream === child.stderr && line.level === undefined) process.stderr.write(`${text}\n`);
       });
     }
-    const started: Instance = {
-      child,
-      ids,
-      ended: once(child, 'exit').then(([code, signal]) => {
-        if (instance === started) {
-          instance = undefined;
-          crashes += 1;
-        }
-        for (const id of ids) fail(id, `The process of ${name} ended.`);
-        return code ?? signal;
-      }),
-    };
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      if (instance === started) {
+        instance = undefined;
+        crashes += 1;
+      }
+      for (const id of ids) fail(id, `The process of ${name} ended.`);
+      return code ?? signal;
+    });
+    const started: Instance = { child, ids, ready: Promise.race([once(child, 'message'), ended]), ended };
     return started;
   };
   const running = (): Instance => {
@@ -155,13 +147,12 @@ export function functionProcess(
       return lastId;
     },
     failures,
-    warmUp: () => void running(),
+    warmUp: async () => void (await running().ready),
     freeze: () => void instance?.child.kill('SIGSTOP'),
     thaw: () => void instance?.child.kill('SIGCONT'),
     kill: async () => void (await end('SIGKILL')),
     terminate: () => end('SIGTERM'),
     log,
-    stop: async () => void (await end('SIGKILL')),
   };
 }
 

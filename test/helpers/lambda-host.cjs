@@ -1,4 +1,5 @@
-// Runs one bundled function in a process of its own, as Lambda does: an event comes as a message, its end goes back.
+// Runs one bundled function in a process of its own, as Lambda does: it says when it is ready, an event comes as a message,
+// its end goes back.
 // argv: the bundle, the timeout in milliseconds.
 const { handler } = require(process.argv[2]);
 const timeoutMs = Number(process.argv[3]);
@@ -12,3 +13,4 @@ process.on('message', async ({ id, event }) => {
     process.send({ id, error: String(error) });
   }
 });
+process.send({ ready: true });

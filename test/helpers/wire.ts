@@ -56,7 +56,7 @@ interface Pair {
   changed: EventEmitter;
 }
 
-/** @param host the broker's may be the URL of any TCP server */
+/** @param targetUrl the broker's; that of any TCP server will do */
 export async function startWire(targetUrl: string): Promise<Wire> {
   const target = new URL(targetUrl);
   const pairs = new Set<Pair>();

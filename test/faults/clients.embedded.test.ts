@@ -1,0 +1,3 @@
+import { describeClientFaults } from './clients.suite';
+
+describeClientFaults('embedded', {});

@@ -1,0 +1,4 @@
+import { rabbitmqUrl } from '../helpers/rabbitmq';
+import { describeClientFaults } from './clients.suite';
+
+describeClientFaults('RabbitMQ', { AMQP_URL: rabbitmqUrl() });

@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeAllClients } from './connections.suite';
+
+describeEmbedded(describeAllClients);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeAllClients } from './connections.suite';
+
+describeRabbitmq(describeAllClients);

@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeOneClient } from './connections.suite';
+
+describeEmbedded(describeOneClient);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeOneClient } from './connections.suite';
+
+describeRabbitmq(describeOneClient);

@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeConsumerFaults } from './consumer.suite';
+
+describeEmbedded(describeConsumerFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeConsumerFaults } from './consumer.suite';
+
+describeRabbitmq(describeConsumerFaults);

@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeProcessFaults } from './process.suite';
+
+describeEmbedded(describeProcessFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeProcessFaults } from './process.suite';
+
+describeRabbitmq(describeProcessFaults);

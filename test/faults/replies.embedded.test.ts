@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeReplyFaults } from './replies.suite';
+
+describeEmbedded(describeReplyFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeReplyFaults } from './replies.suite';
+
+describeRabbitmq(describeReplyFaults);

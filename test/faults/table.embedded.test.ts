@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeTableFaults } from './table.suite';
+
+describeEmbedded(describeTableFaults);

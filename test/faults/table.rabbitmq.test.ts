@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeTableFaults } from './table.suite';
+
+describeRabbitmq(describeTableFaults);

@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeWireFaults } from './wire.suite';
+
+describeEmbedded(describeWireFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeWireFaults } from './wire.suite';
+
+describeRabbitmq(describeWireFaults);
