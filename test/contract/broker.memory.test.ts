@@ -4,6 +4,7 @@ import { type Broker, startBroker } from '../../infra/local/broker/broker';
 import { encodeProperties } from '../../infra/local/broker/codec';
 import { body as bodyFrame, header, method } from '../helpers/amqp-frames';
 import { bareClient, until } from '../helpers/bare-client';
+import { usedByBuffers } from '../helpers/memory';
 
 /** What the embedded broker holds is bounded: it counts it, and stops publishers above its mark. */
 
@@ -284,14 +285,14 @@ describe('clients that do not read', () => {
     const question = await channel.get(queue, { noAck: true });
     if (!question) throw new Error('no question');
     asking.pause();
-    const before = process.memoryUsage().arrayBuffers;
+    const before = usedByBuffers();
     const answer = Buffer.alloc(MIB);
     const count = 100;
     for (let n = 0; n < count; n += 1) {
       channel.sendToQueue(question.properties.replyTo, answer);
       await channel.waitForConfirms();
     }
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * MIB);
+    expect(usedByBuffers() - before).toBeLessThan(64 * MIB);
     asking.resume();
     asking.send(method(1, 'confirm.select'));
     await asking.received('confirm.select-ok');
