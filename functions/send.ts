@@ -1,17 +1,25 @@
-import { openLog, openSender } from '../lib/compose';
+import { openClose, openLog, openMetrics, openSender, openUsers } from '../lib/compose';
 import { ackFrame, parseFrame, unknownAction } from '../lib/frames';
 import { messageRoute } from '../lib/route';
+import { refusalOf } from '../lib/sender';
+import { traceparentOf } from '../lib/traceparent';
 
-const sender = openSender();
+const metrics = openMetrics();
+const sender = openSender(metrics);
+const userOf = openUsers();
+const close = openClose();
 
 /** `send`: forwards the message to the services, and acknowledges it once RabbitMQ has it in the queue. */
-export const handler = messageRoute(openLog('send'), async (event, deadline) => {
-  const { action, id, data } = parseFrame(event.body);
-  // API Gateway compares actions as we do; this holds where another router does not.
-  if (action !== 'send') throw unknownAction(action);
-  const messageId = await sender.send(
-    { connectionId: event.requestContext.connectionId, clientId: id, data },
-    deadline,
-  );
-  return ackFrame(id, messageId);
-});
+export const handler = messageRoute(
+  openLog('send'),
+  async (event, deadline, messageId) => {
+    const { action, id, data, traceparent: parent } = parseFrame(event.body);
+    // API Gateway compares actions as we do; this holds where another router does not.
+    if (action !== 'send') throw unknownAction(action);
+    const { connectionId } = event.requestContext;
+    const traceparent = traceparentOf(messageId, parent);
+    await sender.send({ messageId, traceparent, connectionId, clientId: id, data, ...userOf(event) }, deadline);
+    return ackFrame(id, messageId);
+  },
+  { close, count: (refusal) => metrics.write(refusalOf(refusal)) },
+);

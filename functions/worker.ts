@@ -6,13 +6,14 @@ import { deadlineOf } from '../lib/deadline';
 import { GatewayError } from '../lib/errors';
 import { isObject, parseJson } from '../lib/json';
 import { deliveriesOf } from '../lib/mq-event';
+import { readTraceparent } from '../lib/traceparent';
 
 const log = openLog('worker');
 const publisher = openPublisher();
 
 /**
  * The example service, on `API_QUEUE`, in place of your own: answers `{"prompt": text}` in Nest's event style, with the
- * metadata it was given. Your services need nothing of this file; see the README on how they plug in.
+ * metadata and the traceparent it was given. Your services need nothing of this file; see the README on how they plug in.
  */
 export const handler = async (event: unknown, context: Context): Promise<void> => {
   const deadline = deadlineOf(context);
@@ -22,21 +23,28 @@ export const handler = async (event: unknown, context: Context): Promise<void> =
 
 /** A request that cannot be answered is its sender's loss alone; without a broker the whole batch comes back. */
 async function answer({ body, properties }: Delivery, deadline: number): Promise<void> {
+  const { messageId, replyTo = '', headers } = properties;
+  const traceparent = readTraceparent(headers?.traceparent);
   try {
     const packet = parseJson(body.toString('utf8'));
     const data = isObject(packet) && isObject(packet.data) ? packet.data : {};
     const reply = { pattern: { cmd: 'recv' }, data: { ...work(data.prompt), metadata: data.metadata } };
     await publisher.publish(
       {
-        queue: properties.replyTo ?? '',
+        queue: replyTo,
         body: Buffer.from(JSON.stringify(reply)),
-        properties: { contentType: 'application/json', deliveryMode: 2, messageId: replyId(properties.messageId) },
+        properties: {
+          contentType: 'application/json',
+          deliveryMode: 2,
+          messageId: replyId(messageId),
+          headers: traceparent === undefined ? {} : { traceparent },
+        },
       },
       deadline,
     );
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'unavailable') throw error;
-    log.warn('Dropped a request that cannot be answered', { error });
+    log.warn('Dropped a request that cannot be answered', { messageId, traceparent, error });
   }
 }
 

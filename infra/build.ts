@@ -6,17 +6,18 @@ import { type BuildOptions, build, context, type OutputFile } from 'esbuild';
 /**
  * The bundles of the functions: `functions/<name>.ts` becomes `dist/<name>.js`, one CommonJS file that needs nothing
  * beside it. A file is replaced at once and only when its content has changed, so that a running stack never reads
- * half a bundle and reloads only what is new.
+ * half a bundle and reloads only what is new. A minified bundle has a source map, `dist/<name>.js.map`, of which it says
+ * nothing itself: it is for who reads a stack in the logs, and is not deployed.
  */
 
 export interface BuildResult {
-  /** Absolute paths of the bundles that have changed. */
+  /** Absolute paths of the files that have changed. */
   changed: string[];
 }
 
 /** Builds once. `minify` for the cloud; otherwise the bundles stay readable. */
 export async function buildFunctions(root: string, { minify }: { minify: boolean }): Promise<BuildResult> {
-  const { outputFiles } = await build({ ...(await options(root)), minify });
+  const { outputFiles } = await build(await bundleOptions(root, { minify }));
   return { changed: await writeChanged(outputFiles) };
 }
 
@@ -28,7 +29,11 @@ export async function watchFunctions(
   root: string,
   onRebuild: (result: BuildResult) => void,
 ): Promise<{ close(): Promise<void> }> {
-  const builder = await context({ ...(await options(root)), metafile: true, logLevel: 'error' });
+  const builder = await context({
+    ...(await bundleOptions(root, { minify: false })),
+    metafile: true,
+    logLevel: 'error',
+  });
   const watchers = new Map<string, FSWatcher>();
   const rebuild = async () => {
     const { outputFiles, metafile } = await builder.rebuild();
@@ -72,7 +77,11 @@ export async function watchFunctions(
 /** Editors write a file in several steps. */
 const settleMs = 50;
 
-async function options(root: string): Promise<BuildOptions & { write: false }> {
+/** What esbuild is told; the output is the caller's to write. */
+export async function bundleOptions(
+  root: string,
+  { minify }: { minify: boolean },
+): Promise<BuildOptions & { write: false }> {
   const functions = await readdir(join(root, 'functions'));
   return {
     absWorkingDir: root,
@@ -85,6 +94,8 @@ async function options(root: string): Promise<BuildOptions & { write: false }> {
     format: 'cjs',
     // The module builds of the AWS SDK shake down to two thirds of the main ones.
     mainFields: ['module', 'main'],
+    minify,
+    sourcemap: minify && 'external',
     logLevel: 'warning',
   };
 }

@@ -1,10 +1,13 @@
 import { ConfigError, readConfig } from '../lib/config';
+import type { FunctionSettings } from './aws/functions';
+import { gatewayTemplate } from './aws/template';
 import { buildFunctions } from './build';
 import type { OfflineOptions, Serverless, ServerlessLog } from './local/serverless';
+import { type Parameters, readParameters } from './parameters';
 
 /**
- * The serverless plugin of this project: bundles the functions before they are packaged, refuses to deploy with the
- * example broker, and runs all that stands in for AWS beside serverless-offline.
+ * The serverless plugin of this project: adds to the service all that infra/aws makes of the parameters, bundles the
+ * functions before they are packaged, and runs what stands in for AWS beside serverless-offline.
  */
 export default class GatewayPlugin {
   readonly #serverless: Serverless;
@@ -20,32 +23,70 @@ export default class GatewayPlugin {
     const bundle = () => this.#bundle();
     // `sls offline` fires only the first of the last two, `sls offline start` only the second.
     this.hooks = {
+      initialize: () => this.#addResources(),
       'before:package:createDeploymentArtifacts': bundle,
       'before:deploy:function:packageFunction': bundle,
       'before:invoke:local:invoke': bundle,
-      'before:deploy:deploy': () => this.#refuseExampleBroker(),
       'before:offline:start': () => this.#start(),
       'before:offline:start:init': () => this.#start(),
     };
   }
 
+  #addResources(): void {
+    const { service, processedInput } = this.#serverless;
+    // Commands such as `sls print` of another service, or `sls plugin list`, have no gateway to complete.
+    if (service.custom?.gateway === undefined) return;
+    try {
+      const parameters = this.#parameters(processedInput.commands[0] === 'offline');
+      const { functions, Resources, Outputs, extensions } = gatewayTemplate(parameters);
+      for (const [key, definition] of Object.entries(service.functions)) {
+        const settings = functions[key];
+        if (settings === undefined) delete service.functions[key];
+        else Object.assign(definition, settings);
+      }
+      const onConnect = service.functions.connect?.events?.find(({ websocket }) => websocket?.route === '$connect');
+      // Without an identity source API Gateway asks the authorizer even where a client has brought nothing.
+      if (functions.authorizer && onConnect?.websocket) {
+        onConnect.websocket.authorizer = { name: 'authorizer', identitySource: [] };
+      }
+      refuseWrongVariables(Object.values(functions));
+      // What serverless.yml has of its own stays.
+      const own = service.resources ?? {};
+      service.resources = {
+        ...own,
+        Resources: { ...own.Resources, ...Resources },
+        Outputs: { ...own.Outputs, ...Outputs },
+        extensions: { ...own.extensions, ...extensions },
+      };
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #parameters(onLaptop: boolean): Parameters {
+    const { service } = this.#serverless;
+    const names = ['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE', 'EXAMPLE_WORKER'] as const;
+    const { API_QUEUE, WS_QUEUE, REQUEST_STYLE, EXAMPLE_WORKER } = readConfig(names);
+    return readParameters(
+      { ...service.custom?.gateway, ...(onLaptop ? { exampleWorker: EXAMPLE_WORKER ?? 'true' } : {}) },
+      {
+        service: service.service,
+        stage: this.#serverless.getProvider('aws').getStage(),
+        apiQueue: API_QUEUE,
+        wsQueue: WS_QUEUE,
+        requestStyle: REQUEST_STYLE,
+        localJwtSecret: onLaptop ? process.env.JWT_SECRET || undefined : undefined,
+      },
+    );
+  }
+
   async #bundle(): Promise<void> {
     try {
-      readConfig(['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE', 'LOG_LEVEL']);
+      readConfig(['LOG_LEVEL']);
     } catch (error) {
       this.#fail(error);
     }
     await buildFunctions(this.#serverless.serviceDir, { minify: true });
-  }
-
-  #refuseExampleBroker(): void {
-    const { resources, functions } = this.#serverless.service;
-    const deployed = JSON.stringify([resources, functions]);
-    if (!['broker:example:', 'secret:example-', 'b-1234a5b6-'].some((part) => deployed.includes(part))) return;
-    throw new this.#serverless.classes.Error(
-      'Deploying needs a broker: pass --param="brokerArn=..." --param="brokerSecretArn=..." and ' +
-        '--param="brokerHost=..." (README.md, "Deploy").',
-    );
   }
 
   #start(): Promise<void> {
@@ -63,4 +104,14 @@ export default class GatewayPlugin {
   #fail(error: unknown): never {
     throw error instanceof ConfigError ? new this.#serverless.classes.Error(error.message) : error;
   }
+}
+
+/** Here, and not when a function starts, where nobody but its log learns why. Throws ConfigError. */
+function refuseWrongVariables(functions: readonly FunctionSettings[]): void {
+  const variables = Object.assign({}, ...functions.map(({ environment }) => environment));
+  const texts = Object.entries(variables).filter(([, value]) => typeof value === 'string');
+  readConfig(
+    ['API_QUEUE', 'WS_QUEUE', 'REPLY_SHARDS', 'ALLOWED_ORIGINS', 'JWT_JWKS_URL', 'JWT_SECRET'],
+    Object.fromEntries(texts) as Record<string, string>,
+  );
 }

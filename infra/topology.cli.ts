@@ -1,14 +1,14 @@
-import { readConfig } from '../lib/config';
-import { reasonOf } from '../lib/reason';
+import { openTopology } from '../lib/compose';
+import { reasonsOf } from '../lib/reason';
 import { declareQueues } from './declare';
-import { topology } from './topology';
 
 /** `npm run topology`: declares the gateway's queues on the broker of AMQP_URL; run again, it changes nothing. */
 const help = `Declares the gateway's queues on a RabbitMQ; what exists stays as it is.
 
   AMQP_URL=amqps://user:password@host:5671 npm run topology
 
-API_QUEUE (api_queue) and WS_QUEUE (ws_queue) name the queues.`;
+AMQP_SECRET_ARN names a secret of AWS Secrets Manager with the user and password; then AMQP_URL has none.
+API_QUEUE (api_queue) and WS_QUEUE (ws_queue) name the queues, REPLY_SHARDS (1) says how many there are for replies.`;
 
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2);
@@ -17,9 +17,8 @@ async function main(): Promise<void> {
     process.exitCode = ['--help', '-h'].includes(argument) ? 0 : 2;
     return;
   }
-  const { AMQP_URL, API_QUEUE, WS_QUEUE } = readConfig(['AMQP_URL', 'API_QUEUE', 'WS_QUEUE']);
-  const declared = await declareQueues(AMQP_URL, topology({ apiQueue: API_QUEUE, wsQueue: WS_QUEUE }));
-  for (const [queue, result] of declared) {
+  const { broker, queues } = openTopology();
+  for (const [queue, result] of await declareQueues(broker, queues)) {
     console.log(
       result === 'declared' ? `${queue}: ready` : `${queue}: exists with arguments of its own, kept as it is`,
     );
@@ -27,6 +26,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(`${reasonOf(error)}\nSee: npm run topology -- --help`);
+  console.error(`${reasonsOf(error)}\nSee: npm run topology -- --help`);
   process.exitCode = 1;
 });

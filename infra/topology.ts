@@ -15,17 +15,27 @@ export interface QueueDeclaration {
 export interface QueueNames {
   apiQueue: string;
   wsQueue: string;
+  /** How many queues of replies there are, 1 to `mostReplyShards`; each has an event source mapping of its own. */
+  replyShards?: number;
 }
 
-export function topology({ apiQueue, wsQueue }: QueueNames): QueueDeclaration[] {
-  return [apiQueue, wsQueue, deadLetterQueue(wsQueue)].map((name) => ({
+export const mostReplyShards = 32;
+
+/** The queue of requests first, that of dead letters last. */
+export function topology({ apiQueue, ...replies }: QueueNames): QueueDeclaration[] {
+  return [apiQueue, ...replyQueues(replies), deadLetterQueue(replies.wsQueue)].map((name) => ({
     name,
     durable: true,
     arguments: {},
   }));
 }
 
-/** Where replies lie that could not be delivered. */
+/** `ws_queue`, `ws_queue.1`, `ws_queue.2`, ...: the plain name first, which a service may also know by itself. */
+export function replyQueues({ wsQueue, replyShards = 1 }: Omit<QueueNames, 'apiQueue'>): string[] {
+  return Array.from({ length: replyShards }, (_, shard) => (shard === 0 ? wsQueue : `${wsQueue}.${shard}`));
+}
+
+/** Where replies lie that could not be delivered, of whatever shard. */
 export function deadLetterQueue(wsQueue: string): string {
   return `${wsQueue}.dead`;
 }

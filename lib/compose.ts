@@ -1,13 +1,23 @@
+import { type QueueDeclaration, replyQueues, topology } from '../infra/topology';
+import { authorize, type Verdict } from './authorize';
+import type { Close } from './close';
 import { readConfig } from './config';
 import type { Connections } from './connections';
 import { dynamoConnections } from './connections.dynamo';
-import { secretCredentials } from './credentials';
+import { type Broker, brokerAt } from './credentials';
 import { amqpDeadLetters } from './dead-letters';
 import type { DeliveryPorts } from './delivery';
+import type { Handshake } from './handshake';
+import { tokenVerifier, type VerifyToken } from './jwt';
+import { fixedKeys, jwksKeys, secretKeys } from './jwt-keys';
 import { createLog, type Log } from './log';
+import { emfMetrics, type Metrics, noMetrics } from './metrics';
 import { apiGatewayPost } from './post';
+import { livePrincipal } from './principal';
 import { AmqpPublisher, type Publisher } from './publisher';
 import { recentDeliveries } from './recent';
+import type { WebSocketEvent } from './route';
+import { secretReader } from './secret';
 import { createSender, type Sender } from './sender';
 import { closeOnSigterm } from './sigterm';
 
@@ -20,23 +30,103 @@ export function openLog(functionName: string): Log {
   return createLog(functionName);
 }
 
+/** Nobody collects them where no namespace is set; a laptop has one, for it runs what is deployed, and disables them. */
+export function openMetrics(): Metrics {
+  const names = ['POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_METRICS_DISABLED'] as const;
+  const { POWERTOOLS_METRICS_NAMESPACE: namespace, POWERTOOLS_METRICS_DISABLED: disabled } = readConfig(names);
+  if (namespace === undefined || disabled === 'true') return noMetrics;
+  // Lambda's console writes before a line what CloudWatch would not read past.
+  return emfMetrics(namespace, (line) => process.stdout.write(`${line}\n`));
+}
+
 export function openConnections(): Connections {
   const { TABLE_NAME } = readConfig(['TABLE_NAME']);
   return dynamoConnections(TABLE_NAME);
 }
 
+/** Who may connect. */
+export function openAuthorizer(log: Log): (handshake: Handshake) => Promise<Verdict> {
+  const { AUTH, ALLOWED_ORIGINS } = readConfig(['AUTH', 'ALLOWED_ORIGINS']);
+  const gate = { allowedOrigins: ALLOWED_ORIGINS, verifyToken: AUTH === 'jwt' ? openTokenVerifier(log) : undefined };
+  return (handshake) => authorize(handshake, gate);
+}
+
+function openTokenVerifier(log: Log): VerifyToken {
+  const config = readConfig([
+    'JWT_ISSUER',
+    'JWT_AUDIENCE',
+    'JWT_JWKS_URL',
+    'JWT_SECRET_ARN',
+    'JWT_SECRET',
+    'JWT_CLOCK_SKEW_SECONDS',
+  ]);
+  const { JWT_JWKS_URL, JWT_SECRET_ARN, JWT_SECRET = '' } = config;
+  const keys =
+    JWT_JWKS_URL !== undefined
+      ? jwksKeys(JWT_JWKS_URL, log)
+      : JWT_SECRET_ARN !== undefined
+        ? secretKeys(secretReader(JWT_SECRET_ARN), log)
+        : fixedKeys(JWT_SECRET);
+  return tokenVerifier(keys, {
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    clockSkewSeconds: config.JWT_CLOCK_SKEW_SECONDS,
+  });
+}
+
+/** Who sends a message: with AUTH=jwt the user of a token that has not expired, else GatewayError `unauthorized`. */
+export function openUsers(): (event: WebSocketEvent) => { userId?: string } {
+  const { AUTH } = readConfig(['AUTH']);
+  if (AUTH === 'none') return () => ({});
+  return ({ requestContext }) => ({ userId: livePrincipal(requestContext.authorizer, Date.now()).userId });
+}
+
+/** What ends the connection of a client that is `unauthorized`; nobody is with AUTH=none. */
+export function openClose(): Close | undefined {
+  const { AUTH } = readConfig(['AUTH']);
+  if (AUTH === 'none') return undefined;
+  const { MANAGEMENT_ENDPOINT } = readConfig(['MANAGEMENT_ENDPOINT']);
+  // Loaded only where it may be needed; and while the function starts, when Lambda gives it more CPU than for an event.
+  const loading = import('./close').then(({ apiGatewayClose }) => apiGatewayClose(MANAGEMENT_ENDPOINT));
+  return async (...closing) => (await loading)(...closing);
+}
+
 export function openPublisher(): Publisher {
   const { AMQP_URL, AMQP_SECRET_ARN } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN']);
-  const credentials = AMQP_SECRET_ARN === undefined ? {} : { credentials: secretCredentials(AMQP_SECRET_ARN) };
-  const publisher = new AmqpPublisher({ url: AMQP_URL, ...credentials });
+  const publisher = new AmqpPublisher(brokerAt(AMQP_URL, AMQP_SECRET_ARN));
   // serverless-offline has signals of its own, and loads the functions again and again.
   if (!process.env.IS_OFFLINE) closeOnSigterm(publisher);
   return publisher;
 }
 
-export function openSender(): Sender {
-  const { API_QUEUE, WS_QUEUE, REQUEST_STYLE } = readConfig(['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE']);
-  return createSender(openPublisher(), { apiQueue: API_QUEUE, replyQueue: WS_QUEUE, style: REQUEST_STYLE });
+export function openSender(metrics: Metrics): Sender {
+  const { API_QUEUE, WS_QUEUE, REPLY_SHARDS, REQUEST_STYLE } = readConfig([
+    'API_QUEUE',
+    'WS_QUEUE',
+    'REPLY_SHARDS',
+    'REQUEST_STYLE',
+  ]);
+  const target = {
+    apiQueue: API_QUEUE,
+    replyQueues: replyQueues({ wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS }),
+    style: REQUEST_STYLE,
+  };
+  return createSender(openPublisher(), target, metrics);
+}
+
+/** The broker, and the queues that the gateway needs on it. */
+export function openTopology(): { broker: Broker; queues: QueueDeclaration[] } {
+  const { AMQP_URL, AMQP_SECRET_ARN, API_QUEUE, WS_QUEUE, REPLY_SHARDS } = readConfig([
+    'AMQP_URL',
+    'AMQP_SECRET_ARN',
+    'API_QUEUE',
+    'WS_QUEUE',
+    'REPLY_SHARDS',
+  ]);
+  return {
+    broker: brokerAt(AMQP_URL, AMQP_SECRET_ARN),
+    queues: topology({ apiQueue: API_QUEUE, wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS }),
+  };
 }
 
 export function openDelivery(log: Log): DeliveryPorts {
@@ -47,5 +137,6 @@ export function openDelivery(log: Log): DeliveryPorts {
     deadLetters: amqpDeadLetters(openPublisher(), WS_QUEUE),
     recent: recentDeliveries(),
     log,
+    metrics: openMetrics(),
   };
 }

@@ -18,7 +18,8 @@ const callMs = 5000;
 /**
  * The connection table on DynamoDB: one conditional write of one item for each change, no transactions. A call that finds
  * no table rejects within six seconds, whatever keeps it.
- * Item: `connectionId` (S, hash key), `openedAt` (N, ms), `expiresAt` (N, s, the table's TTL attribute).
+ * Item: `connectionId` (S, hash key), `openedAt` (N, ms), `expiresAt` (N, s, the table's TTL attribute), and with tokens
+ * `userId` (S).
  */
 export function dynamoConnections(tableName: string, clientConfig: DynamoDBClientConfig = {}): Connections {
   const client = new DynamoDBClient({ maxAttempts, requestHandler, ...clientConfig });
@@ -26,13 +27,14 @@ export function dynamoConnections(tableName: string, clientConfig: DynamoDBClien
   const key = (connectionId: string) => ({ connectionId: { S: connectionId } });
 
   return {
-    async open({ connectionId, openedAt, expiresAt }) {
+    async open({ connectionId, openedAt, expiresAt, userId }) {
       const put = new PutItemCommand({
         TableName: tableName,
         Item: {
           ...key(connectionId),
           openedAt: { N: String(openedAt) },
           expiresAt: { N: String(expiresAt) },
+          ...(userId === undefined ? {} : { userId: { S: userId } }),
         },
         ConditionExpression: 'attribute_not_exists(connectionId) OR openedAt <= :openedAt',
         ExpressionAttributeValues: { ':openedAt': { N: String(openedAt) } },
@@ -48,7 +50,9 @@ export function dynamoConnections(tableName: string, clientConfig: DynamoDBClien
       const openedAt = Number(Item?.openedAt?.N);
       const expiresAt = Number(Item?.expiresAt?.N);
       // Written as "not later" so that a row without a readable lease counts as absent.
-      return expiresAt * 1000 > now ? { connectionId, openedAt, expiresAt } : undefined;
+      if (!(expiresAt * 1000 > now)) return undefined;
+      const userId = Item?.userId?.S;
+      return { connectionId, openedAt, expiresAt, ...(userId === undefined ? {} : { userId }) };
     },
 
     async remove(connectionId, openedBefore) {

@@ -11,6 +11,8 @@ export interface Connection {
   openedAt: number;
   /** End of the lease, seconds since 1970 (the unit of DynamoDB's TTL). */
   expiresAt: number;
+  /** The subject of the token with which it was opened; absent where none was asked for. */
+  userId?: string;
 }
 
 /** API Gateway ends a connection after two hours; the lease outlives it by a few minutes. */
@@ -28,6 +30,7 @@ export interface Connections {
   remove(connectionId: string, openedBefore: number): Promise<'removed' | 'kept'>;
 }
 
-export function leaseFrom(connectionId: string, openedAt: number): Connection {
-  return { connectionId, openedAt, expiresAt: Math.floor(openedAt / 1000) + leaseSeconds };
+export function leaseFrom(connectionId: string, openedAt: number, userId?: string): Connection {
+  const expiresAt = Math.floor(openedAt / 1000) + leaseSeconds;
+  return { connectionId, openedAt, expiresAt, ...(userId === undefined ? {} : { userId }) };
 }

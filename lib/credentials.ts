@@ -1,5 +1,6 @@
-import type { SecretsManagerClient, SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import { isObject, parseJson } from './json';
+import { isRefusal, secretReader } from './secret';
 
 /**
  * Who the gateway is to the broker: from the URL, or from a secret of AWS Secrets Manager, which is fetched when it is
@@ -23,6 +24,18 @@ export class LoginError extends Error {
   override readonly name = 'LoginError';
 }
 
+/** A broker, and who the gateway is to it. */
+export interface Broker {
+  /** Its username and password are not read: see `credentials`. */
+  url: string;
+  credentials: Credentials;
+}
+
+/** With the secret where there is one, else with what stands in the URL. */
+export function brokerAt(url: string, secretArn?: string): Broker {
+  return { url, credentials: secretArn === undefined ? urlCredentials(url) : secretCredentials(secretArn) };
+}
+
 /** What stands in the URL, or else guest, as AMQP clients have it. */
 export function urlCredentials(url: string): Credentials {
   const { username, password } = new URL(url);
@@ -33,33 +46,18 @@ export function urlCredentials(url: string): Credentials {
   return { current: async () => login, renewed: async () => undefined };
 }
 
-const attemptMs = 1000;
-/** For all attempts together, bodies of answers included. */
-const fetchMs = 3000;
-
 /** A broker that goes on refusing makes the gateway fetch the secret once in this time, not for each message. */
 const renewalMs = 5000;
 
 /** @param secretArn of a secret of the form `{"username": "...", "password": "..."}`. */
 export function secretCredentials(secretArn: string, clientConfig: SecretsManagerClientConfig = {}): Credentials {
-  // Loaded only where there is a secret; and while the function starts, when Lambda gives it more CPU than for an event.
-  const loading = import('@aws-sdk/client-secrets-manager');
-  let client: SecretsManagerClient | undefined;
+  const readSecret = secretReader(secretArn, clientConfig);
   let login: Login | undefined;
   let renewedAt = 0;
   let fetching: Promise<Login> | undefined;
 
   const fetch = async (): Promise<Login> => {
-    const { GetSecretValueCommand, SecretsManagerClient } = await loading;
-    client ??= new SecretsManagerClient({
-      maxAttempts: 2,
-      requestHandler: { connectionTimeout: attemptMs, requestTimeout: attemptMs, throwOnRequestTimeout: true },
-      ...clientConfig,
-    });
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }), {
-      abortSignal: AbortSignal.timeout(fetchMs),
-    });
-    const secret = parseJson(SecretString ?? '');
+    const secret = parseJson(await readSecret());
     if (!isObject(secret) || typeof secret.username !== 'string' || typeof secret.password !== 'string') {
       throw new LoginError('The secret is not of the form {"username": "...", "password": "..."}.');
     }
@@ -96,11 +94,4 @@ export function secretCredentials(secretArn: string, clientConfig: SecretsManage
       return username === refused.username && password === refused.password ? undefined : login;
     },
   };
-}
-
-/** No such secret, or not for this function; unlike a service that is busy, failing or out of reach. */
-function isRefusal(error: unknown): boolean {
-  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
-  const status = $metadata?.httpStatusCode ?? 0;
-  return status >= 400 && status < 500 && status !== 429 && name !== 'ThrottlingException';
 }

@@ -1,18 +1,20 @@
 import type { Delivery } from './amqp';
+import { batchMetrics, type Outcome } from './batch-metrics';
 import type { Connections } from './connections';
 import type { DeadLetters } from './dead-letters';
 import { before } from './deadline';
-import { type Judgement, judge, type Verdict } from './judge';
+import { type AddressedFrame, type Judgement, judge, type Verdict } from './judge';
 import type { Log } from './log';
+import type { Metrics } from './metrics';
 import type { Post } from './post';
 import { type PostLimits, postAll } from './posting';
 import type { Recent } from './recent';
 import { slots } from './slots';
 
 /**
- * Takes a batch of replies to their clients and says of each what became of it, in its return value and in the log. What
- * cannot be delivered is dead-lettered with its reason, except what was for a client that has left: that is counted.
- * Rejects only when a dead letter could not be laid down: then the whole batch must come back.
+ * Takes a batch of replies to their clients and says of each what became of it, in its return value, in the log and in the
+ * metrics. What cannot be delivered is dead-lettered with its reason, except what was for a client that has left: that is
+ * counted. Rejects only when a dead letter could not be laid down: then the whole batch must come back.
  */
 
 export interface DeliveryPorts {
@@ -22,6 +24,7 @@ export interface DeliveryPorts {
   /** Outlives the batch: copies come in later ones. */
   recent: Recent;
   log: Log;
+  metrics: Metrics;
 }
 
 export interface DeliveryLimits extends PostLimits {
@@ -42,6 +45,11 @@ const lettersAtOnce = 50;
 /** How long a batch waits for the table, which it needs for nothing. */
 const removalMs = 500;
 
+/** A reply that is to be dead-lettered. */
+interface Letter extends Outcome {
+  delivery: Delivery;
+}
+
 /** @param deadline when all must be over, milliseconds since 1970. */
 export async function deliver(
   deliveries: readonly Delivery[],
@@ -52,64 +60,70 @@ export async function deliver(
   const seenAt = Date.now();
   const postDeadline = Math.floor(deadline - Math.min(limits.deadLetterMs, (deadline - seenAt) / 3));
   const removals: Promise<void>[] = [];
-  const onGone = (connectionId: string, postedAt: number) => {
-    removals.push(removeRow(connectionId, postedAt, ports));
+  const onGone = (frame: AddressedFrame, postedAt: number) => {
+    removals.push(removeRow(frame, postedAt, ports));
   };
 
-  const judged = deliveries.map(judge);
-  const frames = judged.flatMap((found) => ('frame' in found ? [found] : []));
+  const judged = deliveries.map((delivery) => ({ delivery, found: judge(delivery) }));
+  const frames = judged.flatMap(({ found }) => ('frame' in found ? [found] : []));
   const posted = await postAll(frames, postDeadline, { ...ports, onGone }, limits);
-  const judgements = judged.map((found) => ('frame' in found ? (posted.get(found) as Judgement) : found));
+  const outcomes = judged.map(({ delivery, found }) => {
+    const judgement = 'frame' in found ? (posted.get(found) as Judgement) : found;
+    return { ...judgement, trail: found.trail, delivery };
+  });
 
-  await layDown(deliveries, judgements, seenAt, deadline, ports);
+  const letters = outcomes.filter(({ verdict }) => verdict !== 'delivered' && verdict !== 'gone');
+  const failures = await layDown(letters, seenAt, deadline, ports);
+  const laidDown = letters.filter((letter) => !failures.has(letter));
+  ports.metrics.write(batchMetrics(outcomes, laidDown));
+  if (failures.size > 0) {
+    const [cause] = failures.values();
+    throw new Error(`Could not lay down ${failures.size} dead letters; the batch comes back.`, { cause });
+  }
   await before(Math.min(Date.now() + removalMs, deadline), Promise.all(removals));
 
-  const verdicts = judgements.map(({ verdict }) => verdict);
-  const duplicates = judgements.filter(({ duplicate }) => duplicate).length;
+  const verdicts = outcomes.map(({ verdict }) => verdict);
+  const duplicates = outcomes.filter(({ duplicate }) => duplicate).length;
   ports.log.info('Handled a batch of replies', { count: verdicts.length, verdicts: tally(verdicts), duplicates });
   return verdicts;
 }
 
-/** Ends when all are laid down or have failed: nothing is left under way when the function is frozen. */
+/**
+ * Why they could not be laid down, for those that could not. Ends when all are laid down or have failed: nothing is left
+ * under way when the function is frozen.
+ */
 async function layDown(
-  deliveries: readonly Delivery[],
-  judgements: readonly Judgement[],
+  letters: readonly Letter[],
   seenAt: number,
   deadline: number,
   { deadLetters, log }: DeliveryPorts,
-): Promise<void> {
+): Promise<Map<Outcome, unknown>> {
   const inSlot = slots(lettersAtOnce);
-  const failures: unknown[] = [];
-  const layDownOne = async (delivery: Delivery, { verdict, reason = '', attempts }: Judgement) => {
+  const failures = new Map<Outcome, unknown>();
+  const layDownOne = async (letter: Letter) => {
+    const { delivery, verdict, reason = '', attempts, trail } = letter;
     try {
       await deadLetters.add({ delivery, verdict, reason, attempts, seenAt }, deadline);
     } catch (error) {
-      failures.push(error);
+      failures.set(letter, error);
       return;
     }
-    const { messageId } = delivery.properties;
-    log.warn('Dead-lettered a reply', { verdict, reason, ...(messageId === undefined ? {} : { messageId }) });
+    log.warn('Dead-lettered a reply', { verdict, reason, ...trail });
   };
-  await Promise.all(
-    deliveries.map((delivery, index) => {
-      const judgement = judgements[index] as Judgement;
-      const isLetter = judgement.verdict !== 'delivered' && judgement.verdict !== 'gone';
-      return isLetter ? inSlot('first', () => layDownOne(delivery, judgement)) : undefined;
-    }),
-  );
-  if (failures.length > 0) {
-    throw new Error(`Could not lay down ${failures.length} dead letters; the batch comes back.`, {
-      cause: failures[0],
-    });
-  }
+  await Promise.all(letters.map((letter) => inSlot('first', () => layDownOne(letter))));
+  return failures;
 }
 
 /** If that fails, or takes too long, the row's lease ends by itself. */
-async function removeRow(connectionId: string, postedAt: number, { connections, log }: DeliveryPorts): Promise<void> {
+async function removeRow(
+  { connectionId, trail }: AddressedFrame,
+  postedAt: number,
+  { connections, log }: DeliveryPorts,
+): Promise<void> {
   try {
     await connections.remove(connectionId, postedAt);
   } catch (error) {
-    log.warn('Could not remove the row of a connection that has ended', { connectionId, error });
+    log.warn('Could not remove the row of a connection that has ended', { connectionId, ...trail, error });
   }
 }
 

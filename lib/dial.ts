@@ -1,5 +1,6 @@
 import amqp, { type ChannelModel, type ConfirmChannel, type SocketOptions } from 'amqplib';
-import type { Login } from './credentials';
+import { connect } from './amqp-connect';
+import { type Credentials, type Login, LoginError } from './credentials';
 
 /** Opens an AMQP connection with one confirm channel within its time, or leaves nothing behind. */
 
@@ -42,7 +43,7 @@ export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: Dial
       // Not in the URL, where amqplib takes each byte of a password for a character.
       credentials: amqp.credentials.plain(login.username, login.password),
     };
-    const connection = await amqp.connect(withHeartbeat(url, heartbeatSeconds), options);
+    const connection = await connect(withHeartbeat(url, heartbeatSeconds), options);
     // Without a listener it would end the process.
     connection.on('error', () => undefined);
     const channel = await connection.createConfirmChannel({ highWaterMark });
@@ -50,11 +51,34 @@ export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: Dial
     const { heartbeat } = connection.connection as unknown as { heartbeat: number };
     return { connection, channel, heartbeatMs: heartbeat * 1000, destroy: () => abort.abort() };
   } catch (error) {
+    if (abort.signal.aborted) throw new Error(`no answer from the broker within ${openTimeoutMs} ms`);
     abort.abort();
     throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Dials with the credentials as they are known and, where the broker refuses them, once more with renewed ones: a password
+ * may have been rotated. Rejects with LoginError where the broker, or the secret, refuses the gateway.
+ */
+export async function loggedIn<T>(credentials: Credentials, open: (login: Login) => Promise<T>): Promise<T> {
+  const login = await credentials.current();
+  try {
+    return await open(login);
+  } catch (refusal) {
+    if (!isLoginRefused(refusal)) throw refusal;
+    const renewed = await credentials.renewed(login);
+    if (renewed === undefined) throw refusedLogin(refusal);
+    return open(renewed).catch((error: unknown) => {
+      throw isLoginRefused(error) ? refusedLogin(error) : error;
+    });
+  }
+}
+
+function refusedLogin(cause: unknown): LoginError {
+  return new LoginError('The broker refuses the credentials of the gateway.', { cause });
 }
 
 /** Whether what `dial` rejected with is the broker's refusal of this user and password; amqplib tells it by words alone. */

@@ -1,5 +1,6 @@
 import { type ErrorCode, GatewayError } from './errors';
 import { isObject, parseJson } from './json';
+import { readTraceparent } from './traceparent';
 
 /**
  * The JSON text frames between a client and the gateway. What a client sends is parsed here once and trusted
@@ -15,6 +16,8 @@ export interface ClientFrame {
   /** 1-64 printable ASCII characters, chosen by the client; null when it sent none. */
   id: string | null;
   data: unknown;
+  /** A valid one, in version 00. */
+  traceparent: string | undefined;
 }
 
 export interface AckFrame {
@@ -34,8 +37,9 @@ export interface ErrorFrame {
   code: ErrorCode;
   message: string;
   retryable: boolean;
-  /** The reply's own messageId and the error as the service gave it, where a service answered with one. */
+  /** The reply's own messageId and traceparent and the error as the service gave it, where a service answered with one. */
   messageId?: string;
+  traceparent?: string;
   data?: unknown;
 }
 
@@ -43,6 +47,7 @@ export interface ReplyFrame {
   event: string;
   id?: string;
   messageId?: string;
+  traceparent?: string;
   data: unknown;
 }
 
@@ -69,13 +74,23 @@ export function parseFrame(body: unknown): ClientFrame {
     throw new GatewayError('bad_frame', 'id must be a string of 1 to 64 printable ASCII characters.');
   }
   if (typeof json.action !== 'string') throw unknownAction(json.action);
-  return { action: json.action, id, data: json.data };
+  return { action: json.action, id, data: json.data, traceparent: readTraceparent(json.traceparent) };
 }
 
 /** The client's id in a body of any quality: errors answer to it whenever it can be read. */
 export function idOf(body: unknown): string | null {
-  const json = typeof body === 'string' && Buffer.byteLength(body) <= maxFrameBytes ? parseJson(body) : undefined;
+  const json = readable(body);
   return isObject(json) && isClientId(json.id) ? json.id : null;
+}
+
+/** The traceparent in a body of any quality, in version 00. */
+export function traceparentIn(body: unknown): string | undefined {
+  const json = readable(body);
+  return isObject(json) ? readTraceparent(json.traceparent) : undefined;
+}
+
+function readable(body: unknown): unknown {
+  return typeof body === 'string' && Buffer.byteLength(body) <= maxFrameBytes ? parseJson(body) : undefined;
 }
 
 export function unknownAction(action: unknown): GatewayError {
@@ -99,12 +114,21 @@ export function errorFrame(id: string | null, error: GatewayError): ErrorFrame {
   return { event: 'error', id, code: error.code, message: error.message, retryable: error.retryable };
 }
 
-export function replyFrame(reply: { event: string; id: string | null; messageId?: string; data: unknown }): ReplyFrame {
+export interface ReplyParts {
+  event: string;
+  id: string | null;
+  messageId?: string;
+  traceparent?: string;
+  data: unknown;
+}
+
+export function replyFrame({ event, id, messageId, traceparent, data }: ReplyParts): ReplyFrame {
   return {
-    event: reply.event,
-    ...optionalId(reply.id),
-    ...(reply.messageId === undefined ? {} : { messageId: reply.messageId }),
-    data: reply.data,
+    event,
+    ...optionalId(id),
+    ...(messageId === undefined ? {} : { messageId }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    data,
   };
 }
 

@@ -2,7 +2,8 @@ import type { Delivery } from './amqp';
 import { GatewayError } from './errors';
 import { errorFrame, maxFrameBytes, replyFrame, type ServerFrame } from './frames';
 import { isObject } from './json';
-import { parseReply, type Reply, type ServiceError } from './packets';
+import { type Origin, parseReply, type Reply, type ServiceError } from './packets';
+import { traceparentOf } from './traceparent';
 
 /**
  * What the consumer makes of a reply before anything is posted: a frame for a connection, or a judgement where there is
@@ -17,27 +18,47 @@ export interface Judgement {
   reason?: string;
   /** Posts that were tried. */
   attempts: number;
+  /** When API Gateway took it, milliseconds since 1970; absent where there was nothing to post. */
+  deliveredAt?: number;
   /** Delivered before, and not posted again. */
   duplicate?: true;
 }
 
-export interface AddressedFrame {
-  connectionId: string;
+/** By what the log can tell a reply. */
+export interface Trail {
   messageId: string | undefined;
-  /** JSON text, no larger than API Gateway posts. */
-  frame: string;
+  inReplyTo: string | undefined;
+  /** The service's own; where it passed none on, that of a trace that began with the message it answers. */
+  traceparent: string | undefined;
 }
 
-export function judge(delivery: Delivery): AddressedFrame | Judgement {
+export interface AddressedFrame {
+  connectionId: string;
+  /** JSON text, no larger than API Gateway posts. */
+  frame: string;
+  trail: Trail;
+}
+
+export interface Unpostable extends Judgement {
+  trail: Trail;
+}
+
+export function judge(delivery: Delivery): AddressedFrame | Unpostable {
   const reply = parseReply(delivery);
-  if (reply.kind === 'malformed') return { verdict: 'malformed', reason: reply.reason, attempts: 0 };
-  if (reply.kind === 'nothing') return { verdict: 'delivered', attempts: 0 };
+  const trail = trailOf(reply);
+  if (reply.kind === 'malformed') return { verdict: 'malformed', reason: reply.reason, attempts: 0, trail };
+  if (reply.kind === 'nothing') return { verdict: 'delivered', attempts: 0, trail };
   const frame = toText(frameOf(reply));
-  if (frame === undefined) return { verdict: 'malformed', reason: 'the data is nested too deeply', attempts: 0 };
+  if (frame === undefined) return { verdict: 'malformed', reason: 'the data is nested too deeply', attempts: 0, trail };
   if (Buffer.byteLength(frame) > maxFrameBytes) {
-    return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes`, attempts: 0 };
+    return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes`, attempts: 0, trail };
   }
-  return { connectionId: reply.connectionId, messageId: reply.messageId, frame };
+  return { connectionId: reply.connectionId, frame, trail };
+}
+
+function trailOf({ messageId, inReplyTo, traceparent }: Origin): Trail {
+  const ofTheMessage = inReplyTo === undefined ? undefined : traceparentOf(inReplyTo);
+  return { messageId, inReplyTo, traceparent: traceparent ?? ofTheMessage };
 }
 
 /** Undefined for data that JSON.parse can read and JSON.stringify cannot write: nested beyond the stack. */
@@ -51,10 +72,11 @@ function toText(frame: ServerFrame): string | undefined {
 
 function frameOf(reply: Reply | ServiceError): ServerFrame {
   if (reply.kind === 'reply') return replyFrame({ ...reply, id: reply.clientId });
-  const { clientId, messageId, data } = reply;
+  const { clientId, messageId, traceparent, data } = reply;
   return {
     ...errorFrame(clientId, new GatewayError('internal', serviceMessage(data))),
     ...(messageId === undefined ? {} : { messageId }),
+    ...(traceparent === undefined ? {} : { traceparent }),
     data,
   };
 }

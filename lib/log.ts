@@ -7,7 +7,11 @@ import { Logger } from '@aws-lambda-powertools/logger';
 
 export interface LogFields {
   connectionId?: string;
-  messageId?: string;
+  /** Of what the line is about: the gateway's own of a client's message, the service's of a reply. */
+  messageId?: string | undefined;
+  /** Of the client's message that a reply answers. */
+  inReplyTo?: string | undefined;
+  traceparent?: string | undefined;
   clientId?: string;
   code?: string;
   verdict?: string;

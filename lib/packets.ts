@@ -1,8 +1,11 @@
 import type { Delivery, OutgoingMessage } from './amqp';
-import { decodeCorrelation, encodeCorrelation } from './correlation';
+import { type Correlation, decodeCorrelation, encodeCorrelation } from './correlation';
 import { GatewayError } from './errors';
 import { isClientId, ownEvents } from './frames';
 import { isObject, type JsonObject, parseJson } from './json';
+import { sentAtOf } from './message-id';
+import { replyQueueOf } from './reply-shard';
+import { readTraceparent } from './traceparent';
 
 /**
  * The packets between the gateway and the services behind RabbitMQ, wire compatible with NestJS microservices:
@@ -15,6 +18,7 @@ export interface Metadata {
   websocket_service: 'ws-gateway';
   message_id: string;
   client_id?: string;
+  user_id?: string;
 }
 
 /** `event`: one way, replies are events. `rpc`: the body carries Nest's `id`, so that a Nest handler's return value is the reply. */
@@ -24,6 +28,8 @@ export interface Request {
   messageId: string;
   connectionId: string;
   clientId: string | null;
+  /** Who sent it, as the client's token says; absent where no token was asked for. */
+  userId?: string;
   data: JsonObject;
   /** Milliseconds since 1970. */
   sentAt: number;
@@ -33,17 +39,26 @@ export interface Request {
 /** Where requests go and replies come back. */
 export interface RequestTarget {
   apiQueue: string;
-  replyQueue: string;
+  /** One of them for each connection. */
+  replyQueues: readonly string[];
   style: RequestStyle;
 }
 
+/** Where a reply comes from, as far as it says so, even if it can be delivered to nobody. */
+export interface Origin {
+  messageId?: string;
+  /** The messageId of the client's message that it answers. */
+  inReplyTo?: string;
+  /** The service's own, in version 00. */
+  traceparent?: string;
+}
+
 /** A reply that names its receiver. */
-export interface Reply {
+export interface Reply extends Origin {
   kind: 'reply';
   connectionId: string;
   /** The id that the client gave to the message this answers; null when unknown. */
   clientId: string | null;
-  messageId?: string;
   event: string;
   data: unknown;
 }
@@ -57,8 +72,8 @@ export type ParsedReply =
   | Reply
   | ServiceError
   /** The end of a Nest response stream: well formed, and nothing to deliver. */
-  | { kind: 'nothing' }
-  | { kind: 'malformed'; reason: string };
+  | ({ kind: 'nothing' } & Origin)
+  | ({ kind: 'malformed'; reason: string } & Origin);
 
 /**
  * The request as every service receives it. `metadata` overwrites whatever the client put there, so that nobody
@@ -70,6 +85,7 @@ export function buildRequest(request: Request, target: RequestTarget): OutgoingM
     websocket_service: 'ws-gateway',
     message_id: request.messageId,
     ...(request.clientId === null ? {} : { client_id: request.clientId }),
+    ...(request.userId === undefined ? {} : { user_id: request.userId }),
   };
   const correlationId = encodeCorrelation(request);
   const packet = {
@@ -86,28 +102,38 @@ export function buildRequest(request: Request, target: RequestTarget): OutgoingM
       messageId: request.messageId,
       timestamp: Math.floor(request.sentAt / 1000),
       correlationId,
-      replyTo: target.replyQueue,
+      replyTo: replyQueueOf(request.connectionId, target.replyQueues),
       headers: { traceparent: request.traceparent },
     },
   };
 }
 
 /** Reads a reply in any of its three forms: Nest event, Nest response, AMQP RPC reply. Never throws. */
-export function parseReply({ body, properties }: Delivery): ParsedReply {
+export function parseReply(delivery: Delivery): ParsedReply {
+  const { messageId, headers, correlationId } = delivery.properties;
+  const correlation = decodeCorrelation(correlationId);
+  const traceparent = readTraceparent(headers?.traceparent);
+  return {
+    ...(messageId === undefined ? {} : { messageId }),
+    ...inReplyTo(correlation?.messageId),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...parseBody(delivery, correlation),
+  };
+}
+
+function parseBody({ body, properties }: Delivery, correlation: Correlation | undefined): ParsedReply {
   const text = decodeUtf8(body);
   if (text === undefined) return malformed('the body is not UTF-8');
   const json = parseJson(text);
-  const correlation = decodeCorrelation(properties.correlationId);
-  const messageId = properties.messageId === undefined ? {} : { messageId: properties.messageId };
 
   const isEvent = isObject(json) && 'pattern' in json && ('data' in json || correlation === undefined);
-  if (isEvent) return parseEvent(json, correlation, messageId);
+  if (isEvent) return parseEvent(json, correlation);
   if (correlation === undefined) return malformed('no pattern, and no correlationId of this gateway');
   const claimsJson = /^application\/json\s*(;|$)/.test(properties.contentType ?? '');
   if (json === undefined && claimsJson) return malformed('the body is not JSON');
 
   if (!isConnectionId(correlation.connectionId)) return malformed('the correlationId names no connection');
-  const target = { connectionId: correlation.connectionId, clientId: correlation.clientId, ...messageId };
+  const target = { connectionId: correlation.connectionId, clientId: correlation.clientId };
   if (isObject(json) && isNestResponse(json)) {
     if (hasError(json)) return { kind: 'serviceError', ...target, data: withoutMetadata(json.err) };
     if (!('response' in json)) return { kind: 'nothing' };
@@ -116,11 +142,7 @@ export function parseReply({ body, properties }: Delivery): ParsedReply {
   return { kind: 'reply', ...target, event: 'recv', data: withoutMetadata(json === undefined ? text : json) };
 }
 
-function parseEvent(
-  json: JsonObject,
-  correlation: ReturnType<typeof decodeCorrelation>,
-  messageId: { messageId?: string },
-): ParsedReply {
+function parseEvent(json: JsonObject, correlation: Correlation | undefined): ParsedReply {
   const event = isObject(json.pattern) ? json.pattern.cmd : json.pattern;
   if (typeof event !== 'string' || event === '') return malformed('the pattern is neither a text nor {"cmd": text}');
   if (ownEvents.has(event)) return malformed(`the pattern "${event}" names an event of the gateway's own`);
@@ -135,10 +157,15 @@ function parseEvent(
     kind: 'reply',
     connectionId,
     clientId: isClientId(metadata?.client_id) ? metadata.client_id : knownId,
-    ...messageId,
+    ...inReplyTo(metadata?.message_id),
     event,
     data: withoutMetadata(json.data),
   };
+}
+
+/** Only what is a messageId of the gateway's own making, for it is logged. */
+function inReplyTo(messageId: unknown): { inReplyTo?: string } {
+  return typeof messageId === 'string' && sentAtOf(messageId) !== undefined ? { inReplyTo: messageId } : {};
 }
 
 /** Of API Gateway (base64) or serverless-offline (a UUID): what else there is could leave the path of a post. */

@@ -26,7 +26,7 @@ export interface PostPorts {
   post: Post;
   recent: Recent;
   /** API Gateway has answered to a post begun at `postedAt`, milliseconds since 1970, that the connection has ended. */
-  onGone(connectionId: string, postedAt: number): void;
+  onGone(frame: AddressedFrame, postedAt: number): void;
 }
 
 /** What the connections of a batch have in common. */
@@ -96,7 +96,8 @@ async function postUnlessCopy(frame: AddressedFrame, batch: Batch): Promise<Judg
   return judgement;
 }
 
-async function postUntilAnswered({ connectionId, frame }: AddressedFrame, batch: Batch): Promise<Judgement> {
+async function postUntilAnswered(addressed: AddressedFrame, batch: Batch): Promise<Judgement> {
+  const { connectionId, frame } = addressed;
   const { post, inSlot, limits, onGone } = batch;
   let lastFailure = '';
   let stuck = batch.recent.isStuck(connectionId);
@@ -116,9 +117,9 @@ async function postUntilAnswered({ connectionId, frame }: AddressedFrame, batch:
     if (outcome.result !== 'transient' && outcome.result !== 'throttled') batch.lastAnswerAt = Date.now();
     switch (outcome.result) {
       case 'delivered':
-        return { verdict: 'delivered', attempts: attempts + 1 };
+        return { verdict: 'delivered', attempts: attempts + 1, deliveredAt: Date.now() };
       case 'gone':
-        onGone(connectionId, postedAt);
+        onGone(addressed, postedAt);
         return { verdict: 'gone', attempts: attempts + 1 };
       case 'too_large':
         return { verdict: 'too_large', reason: 'API Gateway answered 413', attempts: attempts + 1 };

@@ -5,3 +5,9 @@ export function reasonOf(error: unknown): string {
   if (message?.startsWith('Expected ConnectionOpenOk')) return 'no such virtual host, or not for this user';
   return message || code || name || String(error);
 }
+
+/** With what caused it, and what caused that. */
+export function reasonsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? reasonOf(error) : `${reasonOf(error)} (${reasonsOf(error.cause)})`;
+}

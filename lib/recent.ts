@@ -20,9 +20,9 @@ export interface Recent {
 
 interface Frame {
   connectionId: string;
-  messageId: string | undefined;
   /** JSON text. */
   frame: string;
+  trail: { messageId: string | undefined; traceparent: string | undefined };
 }
 
 const stuckMs = 60_000;
@@ -34,10 +34,10 @@ export function recentDeliveries(most = 10_000): Recent {
   const known = new Set<string>();
   const stuckUntil = new Map<string, number>();
   return {
-    isCopy: (frame) => frame.messageId !== undefined && known.has(keyOf(frame)),
+    isCopy: (frame) => frame.trail.messageId !== undefined && known.has(keyOf(frame)),
     delivered(frame) {
       stuckUntil.delete(frame.connectionId);
-      if (frame.messageId === undefined) return;
+      if (frame.trail.messageId === undefined) return;
       known.add(keyOf(frame));
       const [oldest] = known;
       if (known.size > most && oldest !== undefined) known.delete(oldest);
@@ -52,8 +52,9 @@ export function recentDeliveries(most = 10_000): Recent {
   };
 }
 
-/** No id of a connection has a space. */
-function keyOf({ connectionId, messageId, frame }: Frame): string {
-  const digest = createHash('sha256').update(frame).digest('base64');
+/** No id of a connection has a space. A service that answers again what came again does so in another span. */
+function keyOf({ connectionId, frame, trail: { messageId, traceparent } }: Frame): string {
+  const content = frame.replace(`"traceparent":"${traceparent}",`, '');
+  const digest = createHash('sha256').update(content).digest('base64');
   return `${connectionId} ${digest} ${messageId}`;
 }

@@ -1,8 +1,12 @@
 import type { Context } from 'aws-lambda';
+import type { Close } from './close';
 import { deadlineOf } from './deadline';
-import { toGatewayError } from './errors';
-import { errorFrame, idOf, type ServerFrame, unknownAction } from './frames';
+import { type GatewayError, toGatewayError } from './errors';
+import { errorFrame, idOf, type ServerFrame, traceparentIn, unknownAction } from './frames';
+import type { Handshake } from './handshake';
 import type { Log } from './log';
+import { newMessageId } from './message-id';
+import { traceparentOf } from './traceparent';
 
 /**
  * What every WebSocket route has in common: it runs only for its own kind of event, and whatever fails inside becomes
@@ -11,12 +15,14 @@ import type { Log } from './log';
  */
 
 /** The fields of API Gateway's WebSocket event that the gateway reads; serverless-offline sets them all. */
-export interface WebSocketEvent {
+export interface WebSocketEvent extends Handshake {
   requestContext: {
     connectionId: string;
     eventType: 'CONNECT' | 'MESSAGE' | 'DISCONNECT';
     /** When the WebSocket opened, milliseconds since 1970. */
     connectedAt: number;
+    /** What the authorizer found out when the client connected; see principal.ts. */
+    authorizer?: unknown;
   };
   /** Text; bytes for a binary frame under serverless-offline. */
   body?: unknown;
@@ -24,43 +30,55 @@ export interface WebSocketEvent {
 
 export interface RouteResponse {
   statusCode: number;
+  headers?: Record<string, string>;
   /** A frame for the client (route response); absent where there is nothing to say. */
   body?: string;
 }
 
 export type RouteHandler = (event: WebSocketEvent, context: Context) => Promise<RouteResponse>;
 
-/** A route for frames: `answer` gives the frame to send back. */
-export function messageRoute(
-  log: Log,
-  answer: (event: WebSocketEvent, deadline: number) => Promise<ServerFrame> | ServerFrame,
-): RouteHandler {
+/** The frame to send back to a message, which has this messageId from now on. */
+type Answer = (event: WebSocketEvent, deadline: number, messageId: string) => Promise<ServerFrame> | ServerFrame;
+
+interface OnRefusal {
+  /** Ends the connection of who is `unauthorized` after the error frame; an answer of the route would come too late. */
+  close?: Close | undefined;
+  count?(error: GatewayError): void;
+}
+
+/** A route for frames. */
+export function messageRoute(log: Log, answer: Answer, { close, count }: OnRefusal = {}): RouteHandler {
   return async (event, context) => {
     if (event.requestContext.eventType !== 'MESSAGE') return { statusCode: 400 };
+    const deadline = deadlineOf(context);
+    const messageId = newMessageId();
     try {
-      return respond(await answer(event, deadlineOf(context)));
+      return respond(await answer(event, deadline, messageId));
     } catch (thrown) {
       const error = toGatewayError(thrown);
+      const { code, cause } = error;
       const { connectionId } = event.requestContext;
-      const fields = {
-        connectionId,
-        code: error.code,
-        ...(error.cause === undefined ? {} : { error: error.cause }),
-      };
-      log[error.code === 'internal' ? 'error' : 'info']('Refused a message', fields);
-      return respond(errorFrame(idOf(event.body), error));
+      const trail = { connectionId, messageId, traceparent: traceparentOf(messageId, traceparentIn(event.body)) };
+      const fields = { ...trail, code, ...(cause === undefined ? {} : { error: cause }) };
+      log[code === 'internal' ? 'error' : 'info']('Refused a message', fields);
+      count?.(error);
+      const refusal = respond(errorFrame(idOf(event.body), error));
+      if (code !== 'unauthorized' || close === undefined) return refusal;
+      if ((await close(connectionId, refusal.body, deadline)) === 'closed') return { statusCode: 200 };
+      log.warn('Failed to close a connection', trail);
+      return refusal;
     }
   };
 }
 
 /**
- * A route for `$connect` or `$disconnect`. serverless-offline, left to itself, runs it also for a client that merely
- * sends that name as an action: such a frame is answered like any unknown action.
+ * A route for `$connect` or `$disconnect`; `act` may give headers for the answer. serverless-offline, left to itself, runs
+ * it also for a client that merely sends that name as an action: such a frame is answered like any unknown action.
  */
 export function lifecycleRoute(
   log: Log,
   eventType: 'CONNECT' | 'DISCONNECT',
-  act: (event: WebSocketEvent) => Promise<void>,
+  act: (event: WebSocketEvent) => Promise<Record<string, string> | undefined>,
 ): RouteHandler {
   const refuseAction = messageRoute(log, () => {
     throw unknownAction('');
@@ -68,8 +86,8 @@ export function lifecycleRoute(
   return async (event, context) => {
     if (event.requestContext.eventType !== eventType) return refuseAction(event, context);
     try {
-      await act(event);
-      return { statusCode: 200 };
+      const headers = await act(event);
+      return { statusCode: 200, ...(headers === undefined ? {} : { headers }) };
     } catch (error) {
       log.error(`Failed to handle ${eventType}`, { connectionId: event.requestContext.connectionId, error });
       return { statusCode: 503 };
@@ -77,6 +95,6 @@ export function lifecycleRoute(
   };
 }
 
-function respond(frame: ServerFrame): RouteResponse {
+function respond(frame: ServerFrame): RouteResponse & { body: string } {
   return { statusCode: 200, body: JSON.stringify(frame) };
 }

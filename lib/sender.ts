@@ -1,40 +1,39 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import type { GatewayError } from './errors';
 import { checkMessage } from './message-schema';
+import type { Measurements, Metrics } from './metrics';
 import { buildRequest, type RequestTarget } from './packets';
 import type { Publisher } from './publisher';
 
-/** Takes a client's message to the services' queue, under a messageId of the gateway's own. */
+/** Takes a client's message to the services' queue. */
 export interface Sender {
-  /** The messageId, once RabbitMQ has the message in the queue; else a GatewayError. */
-  send(message: ClientMessage, deadline: number): Promise<string>;
+  /** Resolves once RabbitMQ has the message in the queue; else rejects with GatewayError. */
+  send(message: ClientMessage, deadline: number): Promise<void>;
 }
 
 export interface ClientMessage {
+  /** The gateway's own. */
+  messageId: string;
+  traceparent: string;
   connectionId: string;
   clientId: string | null;
   /** As the client sent it. */
   data: unknown;
+  /** Of the token that the client connected with; absent where none was asked for. */
+  userId?: string;
 }
 
-export function createSender(publisher: Publisher, target: RequestTarget): Sender {
+/** What a message that was not acknowledged counts as: by whose fault. */
+export function refusalOf({ code, retryable }: GatewayError): Measurements {
+  return retryable || code === 'internal' ? { SendsFailed: 1 } : { SendsRefused: 1 };
+}
+
+export function createSender(publisher: Publisher, target: RequestTarget, metrics: Metrics): Sender {
   return {
-    async send({ connectionId, clientId, data }, deadline) {
-      const messageId = randomUUID();
-      const request = {
-        messageId,
-        connectionId,
-        clientId,
-        data: checkMessage(data),
-        sentAt: Date.now(),
-        traceparent: newTraceparent(),
-      };
+    async send(message, deadline) {
+      const sentAt = Date.now();
+      const request = { ...message, data: checkMessage(message.data), sentAt };
       await publisher.publish(buildRequest(request, target), deadline);
-      return messageId;
+      metrics.write({ Sends: 1, ConfirmLatency: [Date.now() - sentAt] });
     },
   };
-}
-
-/** A new trace: https://www.w3.org/TR/trace-context/#traceparent-header */
-function newTraceparent(): string {
-  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
 }

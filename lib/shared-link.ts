@@ -1,11 +1,10 @@
-import { type Credentials, LoginError } from './credentials';
+import type { Credentials } from './credentials';
 import { before } from './deadline';
-import { isLoginRefused } from './dial';
+import { loggedIn } from './dial';
 import { Link, type LinkOptions } from './link';
 
 /**
- * The one link of all who publish: opened once however many wait for it, replaced when it can no longer be trusted. If
- * the broker refuses the credentials they are renewed once, for a password may have been rotated.
+ * The one link of all who publish: opened once however many wait for it, replaced when it can no longer be trusted.
  */
 
 export interface SharedLinkOptions extends Omit<LinkOptions, 'login'> {
@@ -56,22 +55,7 @@ export class SharedLink {
 
   async #open(): Promise<Link> {
     if (this.#closed) throw new Error('the publisher is closed');
-    const { credentials } = this.#options;
-    const login = await credentials.current();
-    try {
-      this.#link = await Link.open({ ...this.#options, login });
-    } catch (refusal) {
-      if (!isLoginRefused(refusal)) throw refusal;
-      const renewed = await credentials.renewed(login);
-      if (renewed === undefined) throw refusedLogin(refusal);
-      this.#link = await Link.open({ ...this.#options, login: renewed }).catch((error: unknown) => {
-        throw isLoginRefused(error) ? refusedLogin(error) : error;
-      });
-    }
+    this.#link = await loggedIn(this.#options.credentials, (login) => Link.open({ ...this.#options, login }));
     return this.#link;
   }
-}
-
-function refusedLogin(cause: unknown): LoginError {
-  return new LoginError('The broker refuses the credentials of the gateway.', { cause });
 }

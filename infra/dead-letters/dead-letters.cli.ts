@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { readConfig } from '../../lib/config';
+import { brokerAt } from '../../lib/credentials';
 import { before } from '../../lib/deadline';
 import { reasonOf } from '../../lib/reason';
 import { printable, printableJson } from './printable';
@@ -35,7 +36,7 @@ two of it, with the same messageId. --all stops at the first letter that cannot 
 A quorum queue drops what came back too often. There every command lays all letters down anew, in their order, and takes
 some milliseconds for each.
 
-AMQP_URL needs the user and password, on AWS too, as for npm run topology: the secret is not read.
+AMQP_SECRET_ARN names a secret of AWS Secrets Manager with the user and password; then AMQP_URL has none.
 WS_QUEUE (ws_queue) names the queue of replies; its dead letters lie in <WS_QUEUE>.dead.
 
 Ends with 0 when it is done; 1 when it could not be done, or not wholly; 2 when it was called wrongly.
@@ -61,11 +62,11 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
-  const { AMQP_URL, WS_QUEUE } = readConfig(['AMQP_URL', 'WS_QUEUE']);
+  const { AMQP_URL, AMQP_SECRET_ARN, WS_QUEUE } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN', 'WS_QUEUE']);
   const interrupt = new AbortController();
   // The first lets the letter in hand come to its end. The next ends the process: the broker takes back what it lent.
   process.once('SIGINT', () => interrupt.abort());
-  const queue = await openDeadLetterQueue(AMQP_URL, WS_QUEUE, interrupt.signal);
+  const queue = await openDeadLetterQueue(brokerAt(AMQP_URL, AMQP_SECRET_ARN), WS_QUEUE, interrupt.signal);
   try {
     const { text, json, done } = await carriedOut(command, queue);
     if (command.json) console.log(printableJson(json));

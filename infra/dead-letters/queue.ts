@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import amqp, { type Channel, type ChannelModel, type GetMessage } from 'amqplib';
+import type { Channel, ChannelModel, GetMessage } from 'amqplib';
 import type { OutgoingMessage, Properties } from '../../lib/amqp';
+import { type Broker, LoginError } from '../../lib/credentials';
 import { keepable } from '../../lib/dead-letters';
-import { isLoginRefused } from '../../lib/dial';
+import { dial, loggedIn } from '../../lib/dial';
 import type { GatewayError } from '../../lib/errors';
 import { AmqpPublisher, type Publisher } from '../../lib/publisher';
-import { reasonOf } from '../../lib/reason';
+import { reasonOf, reasonsOf } from '../../lib/reason';
 import { deadLetterQueue } from '../topology';
 
 /**
@@ -71,13 +72,13 @@ const connectMs = 5000;
 /** For one letter to be confirmed. */
 const publishMs = 30_000;
 
-/** Rejects when the broker cannot be reached, or refuses the login. */
+/** Rejects when the broker cannot be reached, or it or the secret refuses the login. */
 export async function openDeadLetterQueue(
-  url: string,
+  broker: Broker,
   wsQueue: string,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<DeadLetterQueue> {
-  const connection = await connect(url);
+  const connection = await connect(broker);
   const lost = new Promise<never>((_, reject) => {
     const end = (error?: Error) =>
       reject(new Error(`the connection to the broker was lost: ${error ? reasonOf(error) : 'it was closed'}`));
@@ -85,7 +86,7 @@ export async function openDeadLetterQueue(
   });
   lost.catch(() => undefined);
   const publisher = new AmqpPublisher({
-    url,
+    ...broker,
     attemptMs: publishMs / 2,
     // What lies in the queue, the broker has taken before: only its own limit counts.
     maxMessageBytes: Number.POSITIVE_INFINITY,
@@ -96,11 +97,19 @@ export async function openDeadLetterQueue(
   return { name: deadLetterQueue(wsQueue), wsQueue, connection, lost, publisher, signal, close };
 }
 
-async function connect(url: string): Promise<ChannelModel> {
+async function connect({ url, credentials }: Broker): Promise<ChannelModel> {
+  // What is wrong with the secret is no fault of the broker.
+  await credentials.current().catch((cause: unknown) => {
+    throw new Error(reasonsOf(cause), { cause });
+  });
   try {
-    return await amqp.connect(url, { noDelay: true, timeout: connectMs });
+    const { connection } = await loggedIn(credentials, (login) =>
+      dial({ url, login, openTimeoutMs: connectMs, heartbeatSeconds: 60 }),
+    );
+    return connection;
   } catch (error) {
-    const why = isLoginRefused(error) ? 'refuses this user and password' : `cannot be reached: ${reasonOf(error)}`;
+    const why =
+      error instanceof LoginError ? 'refuses this user and password' : `cannot be reached: ${reasonOf(error)}`;
     throw new Error(`the broker of AMQP_URL ${why}`, { cause: error });
   }
 }

@@ -3,11 +3,12 @@ import type { MappingSpec } from './event-source/specs';
 /** What a person reads once everything runs: where it is, and what to type first. */
 export function banner(stack: {
   webSocketUrl: string;
+  asksForTokens: boolean;
   broker: { url: string; embedded: boolean };
   queues: string[];
   specs: MappingSpec[];
 }): string {
-  const { webSocketUrl, broker, queues, specs } = stack;
+  const { webSocketUrl, asksForTokens, broker, queues, specs } = stack;
   const [apiQueue] = queues;
   const example = specs.some(({ functionKey }) => functionKey === 'worker');
   const { username, host, protocol, pathname } = new URL(broker.url);
@@ -19,17 +20,22 @@ export function banner(stack: {
     '',
     `  WebSocket   ${webSocketUrl}`,
     `  RabbitMQ    ${shownUrl}${broker.embedded ? ' (embedded, in memory)' : ''}`,
-    `  Queues      ${queues.join(', ')}`,
+    `  Queues      ${inShort(queues).join(', ')}`,
     example
       ? `  Service     the example worker answers on ${apiQueue}; EXAMPLE_WORKER=false npm start leaves it to yours`
       : `  Service     yours, on ${apiQueue}`,
     '',
     'Try it, in another terminal:',
     '',
-    `  npx wscat -c ${webSocketUrl}`,
+    `  npx wscat -c ${webSocketUrl}${asksForTokens ? ' -s gateway.v1 -s bearer.<token>' : ''}`,
     '  {"action":"send","id":"1","data":{"prompt":"hello"}}',
     '',
     'Ctrl-C stops it.',
     '',
   ].join('\n');
+}
+
+/** Of many queues of replies the first two and the last. */
+function inShort(queues: string[]): string[] {
+  return queues.length > 6 ? [...queues.slice(0, 3), '...', ...queues.slice(-2)] : queues;
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { brokerAt } from '../../lib/credentials';
 import { reasonOf } from '../../lib/reason';
 import { declareQueues } from '../declare';
 import type { QueueDeclaration } from '../topology';
@@ -37,10 +38,11 @@ export async function brokerFor(url: string | undefined, port: number, log: Serv
 
 /** Declares the queues as soon as the broker can be used, however long that takes. */
 export async function declareWhenReachable(url: string, queues: QueueDeclaration[], log: ServerlessLog): Promise<void> {
+  const broker = brokerAt(url);
   let lastReason = '';
   for (;;) {
     try {
-      for (const [queue, result] of await declareQueues(url, queues)) {
+      for (const [queue, result] of await declareQueues(broker, queues)) {
         if (result === 'declared') continue;
         log.warning(
           `The queue ${queue} exists with arguments or flags of its own and is used as it is. ` +

@@ -1,27 +1,41 @@
+import type { Resources } from '../aws/intrinsics';
+import type { Template } from '../aws/template';
 import type { ServiceConfiguration } from './event-source/specs';
 
-/** The parts of the framework that the local stack reads; it has no types of its own. */
+/** The parts of the framework that the plugin and the local stack use; it has no types of its own. */
 export interface Serverless {
   /** Absolute path of the folder of serverless.yml. */
   serviceDir: string;
   service: Service;
-  getProvider(name: 'aws'): { naming: { getLambdaLogicalId(functionKey: string): string } };
+  /** `['offline', 'start']` of `sls offline start`. */
+  processedInput: { commands: string[] };
+  getProvider(name: 'aws'): { naming: { getLambdaLogicalId(functionKey: string): string }; getStage(): string };
   classes: { Error: new (message: string) => Error };
 }
 
 export interface Service extends ServiceConfiguration {
+  service: string;
   functions: Record<string, FunctionDefinition>;
+  resources?: { Resources?: Resources; Outputs?: Template['Outputs']; extensions?: Template['extensions'] };
   provider: { environment?: Environment; websocketsApiRouteSelectionExpression?: string };
-  custom?: { 'serverless-offline'?: OfflineOptions };
+  custom?: { 'serverless-offline'?: OfflineOptions; gateway?: Record<string, unknown> };
 }
 
 type Environment = Record<string, unknown>;
 
-export type FunctionDefinition = ServiceConfiguration['functions'][string] & {
+type MappedFunction = ServiceConfiguration['functions'][string];
+
+export interface FunctionDefinition extends MappedFunction {
   handler: string;
   name: string;
   environment?: Environment;
-};
+  events?: (NonNullable<MappedFunction['events']>[number] & { websocket?: WebSocketRoute })[];
+}
+
+export interface WebSocketRoute {
+  route: string;
+  authorizer?: { name: string; identitySource: string[] };
+}
 
 /** Options of serverless-offline that matter here; from the command line they are texts. */
 export interface OfflineOptions {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Server, WebSocket } from 'ws';
+import { chosenProtocol } from '../../lib/handshake';
 
 /** What a client may leave unread, apart from what the network holds. */
 const maxUnreadBytes = 16 * 1024 * 1024;
@@ -11,9 +12,7 @@ const maxUnreadBytes = 16 * 1024 * 1024;
  * read: such a connection is ended here. API Gateway's buffer is limited too, but there the post is refused (429).
  */
 export function surviveClients(): void {
-  const { WebSocketServer } = createRequire(require.resolve('serverless-offline'))('ws') as {
-    WebSocketServer: typeof Server;
-  };
+  const WebSocketServer = serverClass();
   const { emit } = WebSocketServer.prototype;
   WebSocketServer.prototype.emit = function (this: Server, event: string | symbol, ...args: unknown[]) {
     if (event === 'connection') {
@@ -27,4 +26,18 @@ export function surviveClients(): void {
     }
     return emit.call(this, event, ...args);
   };
+}
+
+/** serverless-offline answers with the first sub-protocol that a client offers, which may be its token. */
+export function answerSubProtocols(): void {
+  const { prototype } = serverClass();
+  const { handleUpgrade } = prototype;
+  prototype.handleUpgrade = function (this: Server, ...upgrade: Parameters<typeof handleUpgrade>) {
+    this.options.handleProtocols = (offered) => chosenProtocol(offered) ?? false;
+    return handleUpgrade.apply(this, upgrade);
+  };
+}
+
+function serverClass(): typeof Server {
+  return createRequire(require.resolve('serverless-offline'))('ws').WebSocketServer;
 }

@@ -1,17 +1,17 @@
 import { createRequire } from 'node:module';
 import { readConfig } from '../../lib/config';
 import { watchFunctions } from '../build';
-import { topology } from '../topology';
+import { type QueueDeclaration, topology } from '../topology';
 import { banner } from './banner';
 import { startMapping } from './event-source/mapping';
 import { mappingSpecs } from './event-source/specs';
 import { functionRunner } from './lambda';
 import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
-import { resourcesOf } from './resources';
 import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
-import { surviveClients } from './sockets';
+import { answerSubProtocols, surviveClients } from './sockets';
 import { startTables } from './table';
+import { answerUnauthorized } from './unauthorized';
 
 /**
  * All that stands in for AWS on a laptop, around serverless-offline: the bundles, rebuilt on save; the connection
@@ -24,16 +24,7 @@ export async function startStack(
   log: ServerlessLog,
 ): Promise<void> {
   const { service } = serverless;
-  const config = readConfig([
-    'API_QUEUE',
-    'WS_QUEUE',
-    'REQUEST_STYLE',
-    'WEBSOCKET_PORT',
-    'LAMBDA_PORT',
-    'BROKER_PORT',
-    'LOG_LEVEL',
-    'EXAMPLE_WORKER',
-  ]);
+  const config = readConfig(['WEBSOCKET_PORT', 'LAMBDA_PORT', 'BROKER_PORT', 'LOG_LEVEL']);
   const amqpUrl = process.env.AMQP_URL ? readConfig(['AMQP_URL']).AMQP_URL : undefined;
   const offline: Required<OfflineOptions> = {
     host: 'localhost',
@@ -45,12 +36,14 @@ export async function startStack(
   service.custom = { ...service.custom, 'serverless-offline': offline };
   await refuseTakenPorts(offline);
   surviveClients();
+  answerSubProtocols();
+  await answerUnauthorized();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
   const [broker, tables] = await Promise.all([
     brokerFor(amqpUrl, config.BROKER_PORT, log),
-    startTables(resourcesOf(service)),
+    startTables(service.resources?.Resources ?? {}),
     buildAndReload(serverless.serviceDir, log),
   ]);
   const endpoint = `${offline.host}:${offline.websocketPort}`;
@@ -67,12 +60,11 @@ export async function startStack(
     AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? 'local',
     AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? 'local',
     POWERTOOLS_LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
+    POWERTOOLS_METRICS_DISABLED: 'true',
   };
   routeAsApiGateway(service);
-  const exampleWorker = resourcesOf(service).WorkerMapping?.Properties;
-  if (exampleWorker !== undefined) exampleWorker.Enabled = config.EXAMPLE_WORKER !== 'false';
 
-  const queues = topology({ apiQueue: config.API_QUEUE, wsQueue: config.WS_QUEUE });
+  const queues = queuesOf(service);
   const specs = mappingSpecs(service, (key) => serverless.getProvider('aws').naming.getLambdaLogicalId(key));
   const afterStart = async () => {
     await declareWhenReachable(broker.url, queues, log);
@@ -81,7 +73,15 @@ export async function startStack(
     for (const spec of specs) {
       startMapping(spec, { url: broker.url, invoke, report: (line) => log.notice(line) });
     }
-    log.notice(banner({ webSocketUrl: `ws://${endpoint}`, broker, queues: queues.map(({ name }) => name), specs }));
+    log.notice(
+      banner({
+        webSocketUrl: `ws://${endpoint}`,
+        asksForTokens: service.functions.send?.environment?.AUTH === 'jwt',
+        broker,
+        queues: queues.map(({ name }) => name),
+        specs,
+      }),
+    );
   };
   // serverless-offline starts when this function returns, and what needs its port must not hold it up.
   afterStart().catch((error: unknown) => log.error(`The local stack did not start: ${(error as Error).message}`));
@@ -95,6 +95,13 @@ async function buildAndReload(serviceDir: string, log: ServerlessLog): Promise<v
     for (const file of loaded) delete modules[file];
     if (loaded.length > 0) log.notice('Reloaded the functions.');
   });
+}
+
+/** Those that the function `topology` declares on AWS. */
+function queuesOf({ functions }: Service): QueueDeclaration[] {
+  const environment = functions.topology?.environment as Record<string, string> | undefined;
+  const names = readConfig(['API_QUEUE', 'WS_QUEUE', 'REPLY_SHARDS'], environment);
+  return topology({ apiQueue: names.API_QUEUE, wsQueue: names.WS_QUEUE, replyShards: names.REPLY_SHARDS });
 }
 
 /** Replaces variables that a function has, and gives it no others. */

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import dynalite from 'dynalite';
-import type { Resource } from './resources';
+import type { Resources } from '../aws/intrinsics';
 
 /**
  * DynamoDB on a laptop: dynalite in memory, with the tables that the CloudFormation resources describe, each named
@@ -15,7 +15,7 @@ export interface LocalTables {
   close(): Promise<void>;
 }
 
-export async function startTables(resources: Record<string, Resource>): Promise<LocalTables> {
+export async function startTables(resources: Resources): Promise<LocalTables> {
   const server: Server = dynalite({ createTableMs: 0 });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve);

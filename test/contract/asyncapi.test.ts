@@ -12,11 +12,14 @@ import { amqpDeadLetters } from '../../lib/dead-letters';
 import { defaultLimits, deliver } from '../../lib/delivery';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
 import { ackFrame, errorFrame, maxFrameBytes, ownEvents, parseFrame, pongFrame, replyFrame } from '../../lib/frames';
+import { newMessageId } from '../../lib/message-id';
 import { checkMessage } from '../../lib/message-schema';
+import { noMetrics } from '../../lib/metrics';
 import { buildRequest, parseReply, type Request, type RequestStyle } from '../../lib/packets';
 import type { PostOutcome } from '../../lib/post';
 import { recentDeliveries } from '../../lib/recent';
 import { createSender } from '../../lib/sender';
+import { traceparentOf } from '../../lib/traceparent';
 
 /** docs/asyncapi.yaml and docs/PROTOCOL.md say what the code does: each is held to the code, and to the other. */
 
@@ -37,7 +40,7 @@ interface Example {
 
 interface Delivered {
   connectionId: string;
-  frame: { event: string; id?: string; messageId?: string; data?: unknown };
+  frame: { event: string; id?: string; messageId?: string; traceparent?: string; data?: unknown };
 }
 
 interface Message {
@@ -60,6 +63,8 @@ interface Document {
   operations: Record<string, { messages: { $ref: string }[]; reply?: { messages: { $ref: string }[] } }>;
   components: { messages: Record<string, Message>; schemas: Record<string, Schema> };
 }
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 const docs = join(__dirname, '..', '..', 'docs');
 const source = readFileSync(join(docs, 'asyncapi.yaml'), 'utf8');
@@ -124,7 +129,7 @@ describe('the AsyncAPI document', () => {
 });
 
 describe('a frame that the gateway builds is documented:', () => {
-  const messageId = '0b5a9c9e-6f0e-4c7d-9a53-2f8f6f1f3c11';
+  const messageId = newMessageId();
 
   test.each(['1', null])('ack and pong, to id %p', (id) => {
     expectDocumented('ack', overTheWire(ackFrame(id, messageId)));
@@ -143,6 +148,7 @@ describe('a frame that the gateway builds is documented:', () => {
   test.each([
     { event: 'recv', id: '1', messageId: 'r-17', data: { answer: 42 } },
     { event: 'recv', id: null, messageId: 'r-17', data: [] },
+    { event: 'recv', id: '1', traceparent, data: null },
     { event: 'progress', id: '1', data: null },
     { event: 'recv', id: null, data: 'text' },
   ])('reply %j', (reply) => {
@@ -164,11 +170,12 @@ describe('a frame from a client', () => {
   test.each(examples.filter(({ name }) => name === 'send' || name === 'ping'))(
     '$title is taken',
     ({ name, example }) => {
-      const frame = example.payload as { id?: string; data?: unknown };
+      const frame = example.payload as { id?: string; data?: unknown; traceparent?: string };
       expect(parseFrame(JSON.stringify(frame))).toEqual({
         action: name,
         id: frame.id ?? null,
         data: frame.data,
+        traceparent: frame.traceparent,
       });
       expect(isTaken(JSON.stringify(frame))).toBe(true);
     },
@@ -185,8 +192,9 @@ describe('a frame from a client', () => {
       fc.constantFrom<unknown>(null, 1, '', 'ü', 'a\n', 'x'.repeat(64), 'x'.repeat(65)),
     );
     const data = fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue());
+    const trace = fc.constantFrom<unknown>(traceparent, 'x', 5, null);
     const frame = fc.oneof(
-      { weight: 9, arbitrary: fc.record({ action, id, data }, { requiredKeys: [] }) },
+      { weight: 9, arbitrary: fc.record({ action, id, data, traceparent: trace }, { requiredKeys: [] }) },
       fc.jsonValue(),
     );
     const seen = new Set<boolean>();
@@ -211,25 +219,34 @@ describe('a request', () => {
   ];
 
   test.each(styles)('in %s style is documented, whatever the client sent', (style, name) => {
-    const request = fc.record({
-      messageId: fc.uuid(),
-      connectionId: fc.stringMatching(/^[A-Za-z0-9+/=_-]{1,64}$/),
-      clientId: fc.option(fc.stringMatching(/^[\x20-\x7e]{1,64}$/)),
-      data: fc.dictionary(fc.oneof(fc.string(), fc.constant('metadata')), fc.jsonValue()),
-      sentAt: fc.nat(),
-      traceparent: fc.constant('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
-    });
+    const request = fc.record(
+      {
+        messageId: fc.uuid({ version: 7 }),
+        connectionId: fc.stringMatching(/^[A-Za-z0-9+/=_-]{1,64}$/),
+        clientId: fc.option(fc.stringMatching(/^[\x20-\x7e]{1,64}$/)),
+        userId: fc.stringMatching(/^[\x20-\x7e]{1,255}$/),
+        data: fc.dictionary(fc.oneof(fc.string(), fc.constant('metadata')), fc.jsonValue()),
+        sentAt: fc.nat(),
+        traceparent: fc.constant(traceparent),
+      },
+      { requiredKeys: ['messageId', 'connectionId', 'clientId', 'data', 'sentAt', 'traceparent'] },
+    );
     fc.assert(
       fc.property(request, (request) => {
-        expectPacket(name, buildRequest(request, { apiQueue: 'api_queue', replyQueue: 'ws_queue', style }));
+        expectPacket(
+          name,
+          buildRequest(request, { apiQueue: 'api_queue', replyQueues: ['ws_queue', 'ws_queue.1'], style }),
+        );
       }),
     );
   });
 
   test.each(styles)('in %s style is documented as the sender publishes it', async (style, name) => {
     const { published, publisher } = capture();
-    const sender = createSender(publisher, { apiQueue: 'api_queue', replyQueue: 'ws_queue', style });
-    await sender.send({ connectionId: 'L0SM9cOFvHcCIhw=', clientId: '1', data: { prompt: 'hi' } }, 0);
+    const sender = createSender(publisher, { apiQueue: 'api_queue', replyQueues: ['ws_queue'], style }, noMetrics);
+    const messageId = newMessageId();
+    const ids = { messageId, traceparent: traceparentOf(messageId), connectionId: 'L0SM9cOFvHcCIhw=', clientId: '1' };
+    await sender.send({ ...ids, data: { prompt: 'hi' } }, 0);
     expect(published).toHaveLength(1);
     expectPacket(name, published[0] as OutgoingMessage);
   });
@@ -237,7 +254,7 @@ describe('a request', () => {
   test.each(examples.filter(({ name }) => name === 'requestEvent' || name === 'requestRpc'))(
     '$title is what the code publishes for it',
     ({ name, example }) => {
-      const { data } = example.payload as { data: Record<string, unknown> };
+      const { data } = example.payload as { data: { metadata: { user_id?: string } } };
       const { metadata, ...ofTheClient } = data;
       const { messageId, timestamp, headers, replyTo } = example.headers as Required<Properties>;
       const correlation = decodeCorrelation(example.headers?.correlationId);
@@ -245,6 +262,7 @@ describe('a request', () => {
         messageId,
         connectionId: correlation?.connectionId ?? '',
         clientId: correlation?.clientId ?? null,
+        ...(metadata.user_id === undefined ? {} : { userId: metadata.user_id }),
         data: ofTheClient,
         sentAt: timestamp * 1000,
         traceparent: String(headers.traceparent),
@@ -252,12 +270,16 @@ describe('a request', () => {
       const style = name === 'requestRpc' ? 'rpc' : 'event';
       const { body, properties } = buildRequest(request, {
         apiQueue: 'api_queue',
-        replyQueue: replyTo,
+        replyQueues: [replyTo],
         style,
       });
       expect(JSON.parse(String(body))).toEqual(example.payload);
       expect(properties).toEqual(example.headers);
       expect(metadata).toBeDefined();
+      const { traceparent: parent } = parseFrame(JSON.stringify(message('send').examples.at(1)?.payload));
+      expect(parent).toBeDefined();
+      const ofAFrame = correlation?.clientId == null ? traceparentOf(messageId) : traceparentOf(messageId, parent);
+      expect(headers.traceparent).toBe(ofAFrame);
     },
   );
 });
@@ -280,7 +302,7 @@ describe('a reply', () => {
 
   test.each(replies)('$title is read as the document says', ({ name, example }) => {
     const delivered = message(name)['x-delivered']?.[example.name];
-    const parsed = parseReply(deliveryOf(example));
+    const { inReplyTo: _, ...parsed } = parseReply(deliveryOf(example));
     if (delivered == null) {
       expect(parsed).toEqual({ kind: 'nothing' });
       return;
@@ -291,6 +313,7 @@ describe('a reply', () => {
       connectionId,
       clientId: frame.id ?? null,
       ...(frame.messageId === undefined ? {} : { messageId: frame.messageId }),
+      ...(frame.traceparent === undefined ? {} : { traceparent: frame.traceparent }),
       data: frame.data,
     });
   });
@@ -407,7 +430,7 @@ describe('a dead letter', () => {
     '$title is refused as malformed, for the reason given',
     ({ example }) => {
       const reason = example.headers?.headers?.['x-reason'];
-      expect(parseReply(deliveryOf(example))).toEqual({ kind: 'malformed', reason });
+      expect(parseReply(deliveryOf(example))).toMatchObject({ kind: 'malformed', reason });
     },
   );
 
@@ -586,6 +609,7 @@ async function take(delivery: Delivery, outcome: PostOutcome = { result: 'delive
       deadLetters: amqpDeadLetters(publisher, 'ws_queue'),
       recent: recentDeliveries(),
       log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+      metrics: noMetrics,
     },
     { ...defaultLimits, pauseMs: 10 },
   );

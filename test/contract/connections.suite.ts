@@ -19,6 +19,12 @@ export function describeConnections(name: string, open: () => Promise<Connection
       expect(await connections.find(connection.connectionId, soonAfter)).toEqual(connection);
     });
 
+    test('keeps whose it is, where that is known', async () => {
+      const connection = leaseFrom(randomUUID(), openedAt, 'alice');
+      await connections.open(connection);
+      expect(await connections.find(connection.connectionId, soonAfter)).toMatchObject({ userId: 'alice' });
+    });
+
     test('finds none that was not', async () => {
       expect(await connections.find(randomUUID(), soonAfter)).toBeUndefined();
     });

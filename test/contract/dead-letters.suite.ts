@@ -7,6 +7,7 @@ import type { GetMessage, Options } from 'amqplib';
 import { type DeadLetterQueue, type Letter, openDeadLetterQueue } from '../../infra/dead-letters/queue';
 import { drop, list, replay, show } from '../../infra/dead-letters/verbs';
 import { startBroker } from '../../infra/local/broker/broker';
+import { brokerAt } from '../../lib/credentials';
 import { AmqpPublisher } from '../../lib/publisher';
 import { openChannel, queueNames, reader, type TestChannel } from '../helpers/amqp';
 import { startWire, type Wire } from '../helpers/wire';
@@ -61,7 +62,7 @@ export function describeDeadLetters(
     }
 
     async function open(options: { url?: string; signal?: AbortSignal } = {}): Promise<DeadLetterQueue> {
-      const queue = await openDeadLetterQueue(options.url ?? url, wsQueue, options.signal);
+      const queue = await openDeadLetterQueue(brokerAt(options.url ?? url), wsQueue, options.signal);
       opened.push(queue);
       return queue;
     }

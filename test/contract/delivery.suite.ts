@@ -5,6 +5,7 @@ import { type RunningMapping, startMapping } from '../../infra/local/event-sourc
 import { topology } from '../../infra/topology';
 import { amqpDeadLetters } from '../../lib/dead-letters';
 import { type DeliveryPorts, deliver } from '../../lib/delivery';
+import { noMetrics } from '../../lib/metrics';
 import { deliveriesOf } from '../../lib/mq-event';
 import { apiGatewayPost } from '../../lib/post';
 import { AmqpPublisher } from '../../lib/publisher';
@@ -69,6 +70,7 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
         deadLetters: amqpDeadLetters(publisher, queues.wsQueue),
         recent: recentDeliveries(),
         log: silentLog,
+        metrics: noMetrics,
       };
       mapping = startMapping(
         {
@@ -126,6 +128,18 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
         'x-attempts': 0,
         'x-original-queue': queues.wsQueue,
       });
+    });
+
+    test('takes the traceparent of a reply to the client, and that of a dead letter along', async () => {
+      const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01' };
+      const { body, options } = replyTo('a', 'm-1');
+      await consume([
+        { body, options: { ...options, headers } },
+        { body: '?', options: { headers } },
+      ]);
+      const letter = await (await reader(service.channel, deadQueue))();
+      expect(letter.properties.headers).toMatchObject(headers);
+      expect(api.taken.get('a')).toEqual([{ event: 'recv', messageId: 'm-1', ...headers, data: {} }]);
     });
 
     test('keeps the history of a letter that was replayed', async () => {

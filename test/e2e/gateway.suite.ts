@@ -48,15 +48,27 @@ export function describeGateway(name: string, env: Record<string, string>): void
         event: 'recv',
         id: '1',
         messageId: expect.any(String),
+        traceparent: expect.any(String),
         data: { prompt: 'hello', answer: expect.stringContaining('hello') },
       });
+    });
+
+    test('takes the trace of a message to the service and back, and begins one where there is none', async () => {
+      const client = await connect();
+      const trace = '0af7651916cd43dd8448eb211c80319c';
+      client.send({ action: 'send', id: '1', data: {}, traceparent: `00-${trace}-b7ad6b7169203331-00` });
+      client.send({ action: 'send', id: '2', data: {} });
+      const ofReply = async (id: string) => (await client.find((f) => f.event === 'recv' && f.id === id)).traceparent;
+      const { messageId } = await client.find((f) => f.event === 'ack' && f.id === '2');
+      expect(await ofReply('1')).toMatch(new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[\\da-f]{16}-00$`));
+      expect(await ofReply('2')).toMatch(new RegExp(`^00-${messageId.replaceAll('-', '')}-[\\da-f]{16}-01$`));
     });
 
     test('needs no id, and then gives none', async () => {
       const client = await connect();
       client.send({ action: 'send', data: { prompt: 'hello' } });
       expect(Object.keys(await client.next())).toEqual(['event', 'messageId']);
-      expect(Object.keys(await client.next())).toEqual(['event', 'messageId', 'data']);
+      expect(Object.keys(await client.next())).toEqual(['event', 'messageId', 'traceparent', 'data']);
     });
 
     test('answers a ping', async () => {

@@ -129,6 +129,7 @@ function expectAllElse({ api, books, consumer }: Rig): void {
         event: 'recv',
         id: expect.any(String),
         messageId: expect.any(String),
+        traceparent: expect.any(String),
         data: { prompt: expect.any(String), answer: expect.any(String) },
       });
     }

@@ -5,7 +5,7 @@ import type { MqEvent } from '../../infra/local/event-source/event';
 import { type RunningMapping, startMapping } from '../../infra/local/event-source/mapping';
 import { deadLetterQueue, topology } from '../../infra/topology';
 import type { Delivery, Properties } from '../../lib/amqp';
-import type { Login } from '../../lib/credentials';
+import { brokerAt, type Login } from '../../lib/credentials';
 import { deliveriesOf } from '../../lib/mq-event';
 import { deleteQueues, openChannel, queueNames } from '../helpers/amqp';
 import { type FunctionOptions, type FunctionProcess, functionProcess } from '../helpers/function-process';
@@ -188,7 +188,7 @@ export async function startRig(brokerUrl: string, options: RigOptions = {}): Pro
       await channel.assertQueue(apiQueue, { durable: true, arguments: options.apiQueueArguments });
       await close();
     }
-    await declareQueues(brokerUrl, topology(queues));
+    await declareQueues(brokerAt(brokerUrl), topology(queues));
   };
   if (runtimes === undefined) await Promise.all([...send, consumer, worker].map((process) => process.warmUp()));
   if (!options.undeclared) await declare();

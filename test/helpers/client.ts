@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import WebSocket from 'ws';
+import WebSocket, { type ClientOptions } from 'ws';
 
 /** A WebSocket client that keeps what it received and lets a test wait for it. */
 // biome-ignore lint/suspicious/noExplicitAny: frames are what the test says they are
@@ -12,8 +12,9 @@ export class Client {
   #onFrame: (() => void) | undefined;
   #read = 0;
 
-  static async open(url: string): Promise<Client> {
-    const client = new Client(new WebSocket(url));
+  /** Rejects with the status where the client is not let in: `Unexpected server response: 401`. */
+  static async open(url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<Client> {
+    const client = new Client(new WebSocket(url, protocols, options));
     await new Promise((resolve, reject) => client.socket.once('open', resolve).once('error', reject));
     return client;
   }

@@ -38,6 +38,8 @@ export type LogLine = Record<string, unknown> & { level?: string; message?: stri
 export interface FunctionOptions {
   env: Record<string, string>;
   timeoutMs?: number;
+  /** The folder with `dist/`: this project, or what a zip was unpacked to. */
+  taskRoot?: string;
 }
 
 /** Lambda gives each event a processor; here hundreds share a few, and an answer within the time may come later. */
@@ -58,7 +60,10 @@ interface Instance {
 }
 
 /** @param name of a function that `buildFunctions` has bundled, such as `consumer` */
-export function functionProcess(name: string, { env, timeoutMs = 60_000 }: FunctionOptions): FunctionProcess {
+export function functionProcess(
+  name: string,
+  { env, timeoutMs = 60_000, taskRoot = root }: FunctionOptions,
+): FunctionProcess {
   const underWay = new Map<number, Invocation>();
   const log: LogLine[] = [];
   const failures: string[] = [];
@@ -82,24 +87,22 @@ export function functionProcess(name: string, { env, timeoutMs = 60_000 }: Funct
   };
   const start = (): Instance => {
     starts += 1;
-    const child = fork(join(root, 'test/helpers/lambda-host.cjs'), [join(root, `dist/${name}.js`), String(timeoutMs)], {
-      env: { ...inherited(), ...awsEnvironment, ...env },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
+    const child = fork(
+      join(root, 'test/helpers/lambda-host.cjs'),
+      [join(taskRoot, `dist/${name}.js`), String(timeoutMs)],
+      {
+        env: { ...inherited(), ...awsEnvironment, ...env },
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      },
+    );
     const ids = new Set<number>();
     child.on('message', ({ id, result, error }: { id: number; result?: unknown; error?: string }) => {
       if (error === undefined) settle(id, ({ resolve }) => resolve(result));
       else fail(id, error);
     });
-    // Warnings and errors are logged to stderr, where Node, too, writes what ended it.
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (text) => {
-        const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { message: text };
-        log.push(line);
-        if (stream === child.stderr && line.level === undefined) process.stderr.write(`${text}\n`);
-      });
-    }
-    const ended = once(child, 'exit').then(([code, signal]) => {
+    keepLog(child, log);
+    // Unlike at 'exit', its last words have been read.
+    const ended = once(child, 'close').then(([code, signal]) => {
       if (instance === started) {
         instance = undefined;
         crashes += 1;
@@ -154,6 +157,17 @@ export function functionProcess(name: string, { env, timeoutMs = 60_000 }: Funct
     terminate: () => end('SIGTERM'),
     log,
   };
+}
+
+/** Keeps what the process writes; what ends it, Node writes to stderr, as text. */
+export function keepLog({ stdout, stderr }: ChildProcess, log: LogLine[]): void {
+  for (const stream of [stdout, stderr]) {
+    createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (text) => {
+      const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { message: text };
+      log.push(line);
+      if (stream === stderr && line.level === undefined) process.stderr.write(`${text}\n`);
+    });
+  }
 }
 
 export const awsEnvironment = {

@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { slots } from '../../lib/slots';
-import { awsEnvironment, type FunctionOptions, inherited } from './function-process';
+import { awsEnvironment, type FunctionOptions, inherited, keepLog, type LogLine } from './function-process';
 import { root } from './stack';
 
 /**
@@ -21,6 +21,8 @@ export interface LambdaFunction {
   readonly starts: number;
   /** How many of them ended by themselves. */
   readonly crashes: number;
+  /** What they logged. */
+  readonly log: readonly LogLine[];
   /** SIGKILL to every process; resolves when they have ended. */
   kill(): Promise<void>;
 }
@@ -47,8 +49,12 @@ export const runtimeClient = process.env.TEST_LAMBDA_RIC || undefined;
 const mostProcesses = 6;
 
 /** @param name of a function that `buildFunctions` has bundled, such as `send` */
-export function lambdaFunction(name: string, { env, timeoutMs = 10_000 }: FunctionOptions): LambdaFunction {
+export function lambdaFunction(
+  name: string,
+  { env, timeoutMs = 10_000, taskRoot = root }: FunctionOptions,
+): LambdaFunction {
   const instances = new Set<Instance>();
+  const log: LogLine[] = [];
   let starts = 0;
   let crashes = 0;
 
@@ -86,7 +92,7 @@ export function lambdaFunction(name: string, { env, timeoutMs = 10_000 }: Functi
     await once(api, 'listening');
     starts += 1;
     const child = spawn(process.execPath, [`${runtimeClient}/index.mjs`], {
-      cwd: root,
+      cwd: taskRoot,
       env: {
         ...inherited(),
         ...awsEnvironment,
@@ -96,12 +102,13 @@ export function lambdaFunction(name: string, { env, timeoutMs = 10_000 }: Functi
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '256',
         AWS_LAMBDA_LOG_GROUP_NAME: name,
         AWS_LAMBDA_LOG_STREAM_NAME: name,
-        LAMBDA_TASK_ROOT: root,
+        LAMBDA_TASK_ROOT: taskRoot,
         _HANDLER: `dist/${name}.handler`,
         ...env,
       },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
+    keepLog(child, log);
     const instance: Instance = { child, api, asking: undefined, invocation: first };
     instances.add(instance);
     child.once('exit', () => {
@@ -113,7 +120,7 @@ export function lambdaFunction(name: string, { env, timeoutMs = 10_000 }: Functi
   };
   const end = async (instance: Instance) => {
     if (!instances.delete(instance)) return;
-    const ended = once(instance.child, 'exit');
+    const ended = once(instance.child, 'close');
     instance.child.kill('SIGKILL');
     await ended;
   };
@@ -151,6 +158,7 @@ export function lambdaFunction(name: string, { env, timeoutMs = 10_000 }: Functi
     get crashes() {
       return crashes;
     },
+    log,
     kill: async () => void (await Promise.all([...instances].map(end))),
   };
 }

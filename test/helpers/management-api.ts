@@ -11,6 +11,8 @@ export interface ManagementApi {
   taken: Map<string, unknown[]>;
   /** The connections of all posts, in their order, refused ones included. */
   posts: string[];
+  /** The connections that were closed, in their order, those of refused calls included. */
+  closed: string[];
   /** The most posts under way at once, by connection and over all. */
   mostAtOnce(connectionId?: string): number;
   /** Resolves once no more sockets than this are open. */
@@ -37,9 +39,15 @@ export interface ParticularAnswer {
 /** The answer to the n-th post (from 0) to a connection. */
 export type Answer = (connectionId: string, attempt: number) => Outcome;
 
-export async function startManagementApi(answer: Answer = () => 200, latencyMs = 0): Promise<ManagementApi> {
+/** @param answerToClose the answer to each call that closes a connection. */
+export async function startManagementApi(
+  answer: Answer = () => 200,
+  latencyMs = 0,
+  answerToClose: () => Outcome = () => 204,
+): Promise<ManagementApi> {
   const taken = new Map<string, unknown[]>();
   const posts: string[] = [];
+  const closed: string[] = [];
   const attempts = new Map<string, number>();
   const underWay = new Map<string, number>();
   const most = new Map<string, number>();
@@ -52,6 +60,12 @@ export async function startManagementApi(answer: Answer = () => 200, latencyMs =
 
   const server = createServer(async (request, response) => {
     const connectionId = decodeURIComponent(request.url?.split('/').at(-1) ?? '');
+    if (request.method === 'DELETE') {
+      closed.push(connectionId);
+      const outcome = answerToClose();
+      if (typeof outcome === 'number') respond(response, { status: outcome });
+      return;
+    }
     const attempt = attempts.get(connectionId) ?? 0;
     attempts.set(connectionId, attempt + 1);
     posts.push(connectionId);
@@ -86,6 +100,7 @@ export async function startManagementApi(answer: Answer = () => 200, latencyMs =
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     taken,
     posts,
+    closed,
     mostAtOnce: (connectionId = 'all') => most.get(connectionId) ?? 0,
     async socketsAtMost(count) {
       while (open > count) await once(sockets, 'close');

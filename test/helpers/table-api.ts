@@ -1,12 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
-import { parse } from 'yaml';
+import { table } from '../../infra/aws/table';
 import { startTables } from '../../infra/local/table';
-import { root } from './stack';
 
-/** DynamoDB with the connection table of infra/table.yml, behind a server that fails as a test wants it. */
+/** DynamoDB with the connection table of infra/aws/table.ts, behind a server that fails as a test wants it. */
 export interface TableApi {
   url: string;
   tableName: string;
@@ -21,8 +18,7 @@ export interface TableApi {
 export type TableAnswer = 'work' | 'throttle' | 'fail' | 'hang' | 'reset';
 
 export async function startTableApi(): Promise<TableApi> {
-  const { Resources } = parse(await readFile(join(root, 'infra/table.yml'), 'utf8'), { logLevel: 'silent' });
-  const tables = await startTables(Resources);
+  const tables = await startTables(table({ production: false }));
   let how: TableAnswer = 'work';
 
   const sockets = new Set<Socket>();

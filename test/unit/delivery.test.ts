@@ -1,9 +1,11 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Delivery } from '../../lib/amqp';
+import type { Delivery, Properties } from '../../lib/amqp';
 import type { Connections } from '../../lib/connections';
+import { encodeCorrelation } from '../../lib/correlation';
 import { type DeliveryLimits, defaultLimits, deliver } from '../../lib/delivery';
 import type { LogFields } from '../../lib/log';
+import { type Measurements, noMetrics } from '../../lib/metrics';
 import { apiGatewayPost } from '../../lib/post';
 import { recentDeliveries } from '../../lib/recent';
 import { type Answer, type ManagementApi, startManagementApi } from '../helpers/management-api';
@@ -55,6 +57,7 @@ async function deliverTo(
   api = await startManagementApi(answer, options.latencyMs);
   const deadLetters: Letter[] = [];
   const log: { message: string; fields: LogFields | undefined }[] = [];
+  const measured: Measurements[] = [];
   const removed: string[] = [];
   const connections: Connections = {
     open: async () => undefined,
@@ -86,10 +89,11 @@ async function deliverTo(
         info: (message, fields) => void log.push({ message, fields }),
         warn: (message, fields) => void log.push({ message, fields }),
       },
+      metrics: { write: (values) => void measured.push(values) },
     },
     { ...defaults, ...options.limits },
   );
-  return { verdicts, deadLetters, removed, log, taken: api.taken, posts: api.posts, api };
+  return { verdicts, deadLetters, removed, log, measured, taken: api.taken, posts: api.posts, api };
 }
 
 function replyTo(connectionId: string, data: Record<string, unknown> = {}, messageId?: string): Delivery {
@@ -101,6 +105,7 @@ const noPorts = {
   connections: { open: async () => undefined, find: async () => undefined, remove: async () => 'kept' as const },
   deadLetters: { add: async () => undefined },
   log: silentLog,
+  metrics: noMetrics,
 };
 
 function delivery(body: string): Delivery {
@@ -113,6 +118,38 @@ describe('a reply', () => {
     expect(verdicts).toEqual(['delivered']);
     expect(taken.get('a')).toEqual([{ event: 'recv', data: { n: 1 } }]);
     expect(deadLetters).toEqual([]);
+  });
+
+  test('takes the service’s traceparent to the client, in an error frame too, and none of the gateway’s making', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const correlationId = encodeCorrelation({
+      messageId: '018bcfe5-6800-7c7d-9a53-2f8f6f1f3c11',
+      connectionId: 'a',
+      clientId: null,
+    });
+    const of = (body: string, headers = {}): Delivery => ({
+      ...delivery(body),
+      properties: { correlationId, headers },
+    });
+    const replies = [
+      of('1', { traceparent }),
+      of('{"err":"no credit"}', { traceparent }),
+      of('2'),
+      of('3', { traceparent: 'x' }),
+    ];
+    const { taken } = await deliverTo(() => 200, replies);
+    expect(taken.get('a')).toMatchObject([
+      { event: 'recv', traceparent, data: 1 },
+      { event: 'error', traceparent, data: 'no credit' },
+      { event: 'recv', data: 2 },
+      { event: 'recv', data: 3 },
+    ]);
+    expect(
+      taken
+        .get('a')
+        ?.slice(2)
+        .some((frame) => 'traceparent' in (frame as object)),
+    ).toBe(false);
   });
 
   test('for a client that has left is counted, its row removed, and nothing dead-lettered', async () => {
@@ -368,6 +405,33 @@ describe('a batch', () => {
       },
     ]);
     expect(JSON.stringify(log)).not.toContain('secret');
+  });
+
+  test('tells in its log of which message and trace each reply is, whatever the service passed on', async () => {
+    const inReplyTo = '018bcfe5-6800-7c7d-9a53-2f8f6f1f3c11';
+    const correlationId = encodeCorrelation({ messageId: inReplyTo, connectionId: 'left', clientId: null });
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const begun = '00-018bcfe568007c7d9a532f8f6f1f3c11-9a532f8f6f1f3c11-01';
+    const of = (body: string, properties: Properties): Delivery => ({ ...delivery(body), properties });
+    const { log } = await deliverTo(
+      () => 410,
+      [
+        of('{"pattern":"ack","data":1}', { correlationId, headers: { traceparent }, messageId: 'r-1' }),
+        of('{"pattern":"ack","data":1}', { correlationId }),
+        of('{}', { correlationId }),
+      ],
+      { tableFails: true },
+    );
+    expect(log.slice(0, -1).map(({ fields }) => fields)).toEqual([
+      { connectionId: 'left', inReplyTo, traceparent: begun, error: expect.any(Error) },
+      { verdict: 'malformed', reason: expect.any(String), messageId: 'r-1', inReplyTo, traceparent },
+      { verdict: 'malformed', reason: expect.any(String), inReplyTo, traceparent: begun },
+    ]);
+  });
+
+  test('is measured in one go', async () => {
+    const { measured } = await deliverTo(() => 200, [replyTo('a'), delivery('rubbish')]);
+    expect(measured).toEqual([expect.objectContaining({ RepliesDelivered: 1, RepliesMalformed: 1, DeadLetters: 1 })]);
   });
 
   test('of tens of thousands of replies to one connection keeps their order, and does no work that grows with the square', async () => {

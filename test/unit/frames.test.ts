@@ -1,7 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
-import { ackFrame, errorFrame, idOf, maxFrameBytes, parseFrame, pongFrame, replyFrame } from '../../lib/frames';
+import {
+  ackFrame,
+  errorFrame,
+  idOf,
+  maxFrameBytes,
+  parseFrame,
+  pongFrame,
+  replyFrame,
+  traceparentIn,
+} from '../../lib/frames';
 
 function refusal(body: unknown): string {
   try {
@@ -23,6 +32,15 @@ describe('a frame from a client', () => {
 
   test('may leave out id and data', () => {
     expect(parseFrame('{"action":"ping"}')).toEqual({ action: 'ping', id: null, data: undefined });
+  });
+
+  test('is of the trace that it names, and an invalid one is no fault', () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const frame = (value: unknown) => JSON.stringify({ action: 'send', traceparent: value });
+    expect(parseFrame(frame(traceparent)).traceparent).toBe(traceparent);
+    for (const value of ['00-rubbish', 5, null, [traceparent]]) {
+      expect(parseFrame(frame(value)).traceparent).toBeUndefined();
+    }
   });
 
   test.each([
@@ -88,18 +106,24 @@ describe('the id that an error answers to', () => {
   });
 });
 
+describe('the trace of a frame', () => {
+  test('is known whenever it can be read, even if the frame is refused', () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    expect(traceparentIn(JSON.stringify({ id: 5, traceparent }))).toBe(traceparent);
+    for (const body of ['{"traceparent":"x"}', 'rubbish', '[]', '', undefined, Buffer.from('{}')]) {
+      expect(traceparentIn(body)).toBeUndefined();
+    }
+  });
+});
+
 describe('a frame to a client', () => {
   test('carries the client’s id where there is one', () => {
     expect(ackFrame('1', 'm')).toEqual({ event: 'ack', id: '1', messageId: 'm' });
     expect(ackFrame(null, 'm')).toEqual({ event: 'ack', messageId: 'm' });
     expect(pongFrame(null)).toEqual({ event: 'pong' });
     expect(replyFrame({ event: 'recv', id: null, data: null })).toEqual({ event: 'recv', data: null });
-    expect(replyFrame({ event: 'done', id: '1', messageId: 'm', data: [] })).toEqual({
-      event: 'done',
-      id: '1',
-      messageId: 'm',
-      data: [],
-    });
+    const whole = { event: 'done', id: '1', messageId: 'm', traceparent: 't', data: [] };
+    expect(replyFrame(whole)).toEqual(whole);
   });
 
   test('tells an error without its cause', () => {

@@ -13,7 +13,7 @@ const request: Request = {
   sentAt: 1_700_000_000_999,
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 };
-const route = { apiQueue: 'api_queue', replyQueue: 'ws_queue', style: 'event' } as const;
+const route = { apiQueue: 'api_queue', replyQueues: ['ws_queue'], style: 'event' } as const;
 const correlationId = encodeCorrelation(request);
 
 function reply(body: unknown, properties: Properties = {}) {
@@ -53,6 +53,18 @@ describe('a request', () => {
     const { metadata } = JSON.parse(String(buildRequest(forged, route).body)).data;
     expect(metadata.socket_id).toBe('L0SM9cOFvHcCIhw=');
     expect(metadata).not.toHaveProperty('user_id');
+  });
+
+  test('says whose it is, where that is known', () => {
+    const forged = { ...request, userId: 'alice', data: { metadata: { user_id: 'root' } } };
+    expect(JSON.parse(String(buildRequest(forged, route).body)).data.metadata.user_id).toBe('alice');
+  });
+
+  test('is answered to the connection’s own queue of replies', () => {
+    const sharded = { ...route, replyQueues: ['ws_queue', 'ws_queue.1', 'ws_queue.2', 'ws_queue.3'] };
+    const answeredTo = (connectionId: string) => buildRequest({ ...request, connectionId }, sharded).properties.replyTo;
+    expect(answeredTo('L0SM9cOFvHcCIhw=')).toBe('ws_queue.1');
+    expect(answeredTo('dGVzdA==')).toBe('ws_queue.2');
   });
 
   test('carries Nest’s id only in rpc style', () => {
@@ -147,6 +159,44 @@ describe('a reply as a Nest event', () => {
     ['a target that no URL can hold', { pattern: 'recv', data: { metadata: { socket_id: '\ud800' } } }],
   ])('with %s is malformed, and the reason says so', (_, body) => {
     expect(reply(body)).toEqual({ kind: 'malformed', reason: expect.stringMatching(/metadata|pattern/) });
+  });
+});
+
+describe('a reply', () => {
+  const [messageId, another] = ['018bcfe5-6800-7c7d-9a53-2f8f6f1f3c11', '018bcfe5-6800-7c7d-9a53-2f8f6f1f3c12'];
+  const { traceparent } = request;
+  const correlated = encodeCorrelation({ ...request, messageId });
+  const event = (message_id: unknown) => ({ pattern: 'recv', data: { metadata: { socket_id: 'c-1', message_id } } });
+
+  test('says which message it answers, by its metadata or its correlationId', () => {
+    expect(reply(event(another), { correlationId: correlated })).toMatchObject({ inReplyTo: another });
+    expect(reply(event(undefined), { correlationId: correlated })).toMatchObject({ inReplyTo: messageId });
+    expect(reply({ total: 3 }, { correlationId: correlated })).toMatchObject({ inReplyTo: messageId });
+  });
+
+  test('is no answer to what is no message of the gateway', () => {
+    for (const id of ['m-1', '0b5a9c9e-6f0e-4c7d-9a53-2f8f6f1f3c11', `${messageId}:reply`, 5, { messageId }]) {
+      expect(reply(event(id))).not.toHaveProperty('inReplyTo');
+    }
+  });
+
+  test('brings its traceparent, and an invalid one is no fault', () => {
+    expect(reply(event(messageId), { headers: { traceparent } })).toMatchObject({ kind: 'reply', traceparent });
+    for (const value of ['00-rubbish', 5, Buffer.from(traceparent), { traceparent }]) {
+      const parsed = reply(event(messageId), { headers: { traceparent: value } });
+      expect(parsed).toMatchObject({ kind: 'reply' });
+      expect(parsed).not.toHaveProperty('traceparent');
+    }
+  });
+
+  test('tells where it comes from even if it is malformed', () => {
+    const properties = { messageId: 'r-1', correlationId: correlated, headers: { traceparent } };
+    for (const [body, kind] of [
+      [{ pattern: 'ack', data: {} }, 'malformed'],
+      [{ isDisposed: true }, 'nothing'],
+    ] as const) {
+      expect(reply(body, properties)).toMatchObject({ kind, messageId: 'r-1', inReplyTo: messageId, traceparent });
+    }
   });
 });
 

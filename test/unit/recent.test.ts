@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { recentDeliveries } from '../../lib/recent';
 
-const reply = (connectionId: string, messageId?: string, frame = '{}') => ({ connectionId, messageId, frame });
+const reply = (connectionId: string, messageId?: string, frame = '{}', traceparent?: string) => ({
+  connectionId,
+  frame,
+  trail: { messageId, traceparent },
+});
 
 afterEach(() => {
   jest.useRealTimers();
@@ -15,6 +19,16 @@ describe('the memory of recent deliveries', () => {
     expect(recent.isCopy(reply('a', 'm-2'))).toBe(false);
     expect(recent.isCopy(reply('b', 'm-1'))).toBe(false);
     expect(recent.isCopy(reply('a', 'm-1', '[]'))).toBe(false);
+  });
+
+  test('takes one in another trace for a copy, but not what differs in a traceparent of the service’s own', () => {
+    const recent = recentDeliveries();
+    const frame = (traceparent: string, data = '') =>
+      reply('a', 'm-1', `{"event":"recv","traceparent":"${traceparent}","data":"${data}"}`, traceparent);
+    recent.delivered(frame('t-1'));
+    expect(recent.isCopy(frame('t-2'))).toBe(true);
+    expect(recent.isCopy(reply('a', 'm-1', '{"event":"recv","data":""}', 't-3'))).toBe(true);
+    expect(recent.isCopy(frame('t-1', '\\"traceparent\\":\\"t-1\\",'))).toBe(false);
   });
 
   test('never takes a reply without a messageId for a copy', () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import amqp, { type Channel, type ChannelModel } from 'amqplib';
+import type { Channel, ChannelModel } from 'amqplib';
+import { connect } from '../../../lib/amqp-connect';
 import { reasonOf } from '../../../lib/reason';
 import { Batcher } from './batch';
 import { type MqEvent, mqEvent } from './event';
@@ -102,7 +103,7 @@ async function consume(
     batcher.end();
   };
   const onAbort = () => stop('closed');
-  const connection = await amqp.connect(withVirtualHost(url, virtualHost), { noDelay: true, timeout: 5000 });
+  const connection = await connect(withVirtualHost(url, virtualHost), { noDelay: true, timeout: 5000 });
   let channel: Channel | undefined;
   try {
     signal.addEventListener('abort', onAbort);

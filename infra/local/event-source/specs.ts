@@ -1,4 +1,4 @@
-import { type ResourceFragment, resourcesOf } from '../resources';
+import type { Resources } from '../../aws/intrinsics';
 
 /**
  * Which queues feed which functions, read from the service's own configuration: from `rabbitmq` events of functions,
@@ -19,7 +19,7 @@ export interface MappingSpec {
 /** The part of a serverless service that is read. */
 export interface ServiceConfiguration {
   functions: Record<string, { events?: { rabbitmq?: RabbitmqEvent }[] }>;
-  resources?: ResourceFragment | ResourceFragment[];
+  resources?: { Resources?: Resources };
 }
 
 interface RabbitmqEvent {
@@ -60,7 +60,7 @@ function fromEvents({ functions }: ServiceConfiguration): MappingSpec[] {
 
 function fromResources(service: ServiceConfiguration, logicalIdOf: (key: string) => string): MappingSpec[] {
   const functionKeys = new Map(Object.keys(service.functions).map((key) => [logicalIdOf(key), key]));
-  return Object.entries(resourcesOf(service)).flatMap(([id, { Type, Properties = {} }]) => {
+  return Object.entries(service.resources?.Resources ?? {}).flatMap(([id, { Type, Properties = {} }]) => {
     if (Type !== 'AWS::Lambda::EventSourceMapping' || !Array.isArray(Properties.Queues)) return [];
     if (Properties.Enabled === false) return [];
     const functionKey = functionKeys.get(functionLogicalId(Properties.FunctionName) ?? '');

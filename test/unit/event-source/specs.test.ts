@@ -24,7 +24,7 @@ describe('the mappings of a service', () => {
       eventSourceArn: 'arn:aws:mq:x',
     };
     for (const name of ['ConsumerLambdaFunction.Arn', ['ConsumerLambdaFunction', 'Arn']]) {
-      const resources = [mapping({ ...properties, FunctionName: { 'Fn::GetAtt': name } })];
+      const resources = mapping({ ...properties, FunctionName: { 'Fn::GetAtt': name } });
       expect(mappingSpecs({ functions: { consumer: {} }, resources }, logicalId)).toEqual([spec]);
     }
   });
@@ -44,12 +44,13 @@ describe('the mappings of a service', () => {
 
   test('leave out what is disabled, and what is for other sources', () => {
     const FunctionName = { 'Fn::GetAtt': ['ConsumerLambdaFunction', 'Arn'] };
-    const resources = [
+    const functions = { consumer: { events: [{ rabbitmq: { arn: 'arn', queue: 'q', enabled: false } }] } };
+    for (const resources of [
       mapping({ FunctionName, Queues: ['q'], Enabled: false }),
       mapping({ FunctionName, EventSourceArn: 'arn:aws:sqs:x' }),
-    ];
-    const functions = { consumer: { events: [{ rabbitmq: { arn: 'arn', queue: 'q', enabled: false } }] } };
-    expect(mappingSpecs({ functions, resources }, logicalId)).toEqual([]);
+    ]) {
+      expect(mappingSpecs({ functions, resources }, logicalId)).toEqual([]);
+    }
   });
 
   test('must name a function of the service', () => {

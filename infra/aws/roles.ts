@@ -1,0 +1,94 @@
+import type { Parameters } from '../parameters';
+import { brokerArn, brokerSecretArn } from './broker';
+import { getAtt, type Resources, roleId, sub, type Value } from './intrinsics';
+import { vpcConfig } from './network';
+
+/** One role a function, each with what its code calls and no more. */
+
+interface Statement {
+  Effect: 'Allow';
+  Action: string[];
+  Resource: Value;
+}
+
+/** What a function's code calls, apart from its log. */
+function calls(parameters: Parameters): Record<string, Statement[]> {
+  const { auth } = parameters;
+  const table = (action: string) => allow([`dynamodb:${action}`], getAtt('ConnectionTable', 'Arn'));
+  const connections = (method: string) =>
+    allow(['execute-api:ManageConnections'], sub(`${managementArn(parameters)}/${method}/@connections/*`));
+  const logIn = allow(['secretsmanager:GetSecretValue'], brokerSecretArn(parameters));
+  const inVpc = vpcConfig(parameters) === undefined ? [] : [networkInterfaces];
+  // What the event source mapping does in the function's name, beside logging in.
+  const readQueue = [allow(['mq:DescribeBroker'], brokerArn(parameters)), mappingNetwork];
+  return {
+    connect: [table('PutItem')],
+    disconnect: [table('DeleteItem')],
+    default: [],
+    send: [logIn, ...inVpc, ...(auth.mode === 'jwt' ? [connections('POST'), connections('DELETE')] : [])],
+    consumer: [table('DeleteItem'), connections('POST'), logIn, ...inVpc, ...readQueue],
+    worker: [logIn, ...inVpc, ...readQueue],
+    topology: [logIn, ...inVpc],
+    authorizer:
+      auth.mode === 'jwt' && 'secretArn' in auth.keys
+        ? [allow(['secretsmanager:GetSecretValue'], auth.keys.secretArn)]
+        : [],
+  };
+}
+
+export function roles(parameters: Parameters, functionKeys: readonly string[]): Resources {
+  const needs = calls(parameters);
+  return Object.fromEntries(
+    functionKeys.map((key) => [
+      roleId(key),
+      {
+        Type: 'AWS::IAM::Role',
+        Properties: {
+          AssumeRolePolicyDocument: {
+            Version: '2012-10-17',
+            Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+          },
+          Policies: [
+            {
+              PolicyName: key,
+              PolicyDocument: {
+                Version: '2012-10-17',
+                Statement: [writeLog(parameters, key), ...(needs[key] ?? [])],
+              },
+            },
+          ],
+        },
+      },
+    ]),
+  );
+}
+
+function writeLog({ service, stage }: Parameters, functionKey: string): Statement {
+  const group = `/aws/lambda/${service}-${stage}-${functionKey}`;
+  return allow(
+    ['logs:CreateLogStream', 'logs:PutLogEvents'],
+    sub(`arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:${group}:*`),
+  );
+}
+
+function managementArn({ stage }: Parameters): string {
+  return `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${WebsocketsApi}/${stage}`;
+}
+
+const interfaces = ['ec2:CreateNetworkInterface', 'ec2:DeleteNetworkInterface', 'ec2:DescribeNetworkInterfaces'];
+
+/** Lambda asks for it of a function in a network, https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html */
+const networkInterfaces = allow(
+  [...interfaces, 'ec2:DescribeSubnets', 'ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses'],
+  '*',
+);
+
+/** AWS asks for these of every Amazon MQ mapping, and they know no narrower resource. */
+const mappingNetwork = allow(
+  [...interfaces, 'ec2:DescribeSecurityGroups', 'ec2:DescribeSubnets', 'ec2:DescribeVpcs'],
+  '*',
+);
+
+function allow(Action: string[], Resource: Value): Statement {
+  return { Effect: 'Allow', Action, Resource };
+}

@@ -1,0 +1,88 @@
+/**
+ * The gateway's own metrics, written as lines of the log from which CloudWatch makes them (embedded metric format). A
+ * metric costs money as long as it has values, so the list is closed, there are no dimensions, and what did not happen is
+ * not written. What an invocation has measured is handed over at once, and nothing is kept: Powertools keeps it by process
+ * until it is flushed, which would mix invocations where several run in one, and adds 10 KB to each function.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+ */
+
+/** The metrics and their units. docs/OPERATIONS.md says what each counts. */
+export const metricUnits = {
+  /** WebSockets that were let in. */
+  ConnectionsOpened: 'Count',
+  /** WebSockets of whose end API Gateway told: at best effort, so there may be fewer than were opened. */
+  ConnectionsClosed: 'Count',
+  /** Messages that were acknowledged. */
+  Sends: 'Count',
+  /** Messages that were refused, and would be again: the client is at fault. */
+  SendsRefused: 'Count',
+  /** Messages that could not be queued: the gateway or the broker is at fault. */
+  SendsFailed: 'Count',
+  /** From the publishing of a message that was acknowledged to the broker's confirm. */
+  ConfirmLatency: 'Milliseconds',
+  /** Replies that API Gateway took. */
+  RepliesDelivered: 'Count',
+  /** Replies to connections that had ended. */
+  RepliesGone: 'Count',
+  /** Dead letters by verdict, and all together. */
+  RepliesThrottled: 'Count',
+  RepliesTooLarge: 'Count',
+  RepliesForbidden: 'Count',
+  RepliesMalformed: 'Count',
+  DeadLetters: 'Count',
+  /** Copies of replies that were not posted again. */
+  Duplicates: 'Count',
+  /** Posts beyond the first of a reply. */
+  Retries: 'Count',
+  /** From the sending of a client's message to the delivery of each reply to it. */
+  EndToEnd: 'Milliseconds',
+} as const;
+
+export type MetricName = keyof typeof metricUnits;
+
+/** A number, or the values of several measurements. */
+export type Measurements = Partial<Record<MetricName, number | readonly number[]>>;
+
+export interface Metrics {
+  /** Never throws. A count of 0 and an empty list are left out. */
+  write(measured: Measurements): void;
+}
+
+/** CloudWatch takes no more of a metric from a line. */
+const mostValues = 100;
+
+/** @param writeLine is given a line of JSON without its end. */
+export function emfMetrics(namespace: string, writeLine: (line: string) => void): Metrics {
+  return {
+    write(measured) {
+      let lists = Object.entries(measured).map(([name, value]): List => [name as MetricName, listOf(value)]);
+      for (;;) {
+        lists = lists.filter(([, values]) => values.length > 0);
+        if (lists.length === 0) return;
+        writeLine(JSON.stringify(documentOf(namespace, lists)));
+        lists = lists.map(([name, values]) => [name, values.slice(mostValues)]);
+      }
+    },
+  };
+}
+
+/** Where nobody collects them. */
+export const noMetrics: Metrics = { write() {} };
+
+type List = [name: MetricName, values: readonly number[]];
+
+function listOf(value: number | readonly number[]): readonly number[] {
+  if (typeof value !== 'number') return value;
+  return value === 0 ? [] : [value];
+}
+
+function documentOf(namespace: string, lists: readonly List[]): Record<string, unknown> {
+  const metrics = lists.map(([name]) => ({ Name: name, Unit: metricUnits[name] }));
+  // Logs Insights sums numbers, but no lists.
+  const values = lists.map(([name, [first, ...more]]) => [
+    name,
+    more.length === 0 ? first : [first, ...more.slice(0, mostValues - 1)],
+  ]);
+  const directive = { Namespace: namespace, Dimensions: [[]], Metrics: metrics };
+  return { _aws: { Timestamp: Date.now(), CloudWatchMetrics: [directive] }, ...Object.fromEntries(values) };
+}

@@ -1,0 +1,160 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation writes its references like this
+import type { Combination } from '../combinations';
+import type { Packaged } from '../package';
+import { isMap, list, ofType, type Template, textOf } from '../template';
+
+/** What each function may do: what its code calls, what AWS does in its name, and nothing else. */
+
+const endpoint = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${WebsocketsApi}';
+const table = '${ConnectionTable.Arn}';
+
+const brokerSecret = ({ parameters }: Combination) => parameters.brokerSecretArn ?? '${BrokerSecret}';
+const broker = ({ parameters }: Combination) => parameters.brokerArn ?? '${Broker.Arn}';
+const connections = ({ stage }: Combination, method: string) => `${endpoint}/${stage}/${method}/@connections/*`;
+
+type Call = [command: string, resource: string];
+
+/** The commands of the AWS SDK that a function's code sends, and on what. */
+const calls: Record<string, (combination: Combination) => Call[]> = {
+  connect: () => [['PutItem', table]],
+  disconnect: () => [['DeleteItem', table]],
+  default: () => [],
+  send: (combination) => [
+    ['GetSecretValue', brokerSecret(combination)],
+    // A message with an expired token is answered, and its connection closed.
+    ...(combination.auth === 'jwt'
+      ? ([
+          ['PostToConnection', connections(combination, 'POST')],
+          ['DeleteConnection', connections(combination, 'DELETE')],
+        ] as Call[])
+      : []),
+  ],
+  consumer: (combination) => [
+    ['PostToConnection', connections(combination, 'POST')],
+    ['DeleteItem', table],
+    ['GetSecretValue', brokerSecret(combination)],
+  ],
+  worker: (combination) => [['GetSecretValue', brokerSecret(combination)]],
+  topology: (combination) => [['GetSecretValue', brokerSecret(combination)]],
+  authorizer: ({ parameters: { jwtSecretArn } }) =>
+    jwtSecretArn === undefined ? [] : [['GetSecretValue', jwtSecretArn]],
+};
+
+/** What the bundle holds and never sends: all that is done with rows is one module. */
+const bundledOnly: Record<string, string[]> = {
+  connect: ['GetItem', 'DeleteItem'],
+  disconnect: ['GetItem', 'PutItem'],
+  consumer: ['GetItem', 'PutItem'],
+};
+
+const actions: Record<string, string> = {
+  PutItem: 'dynamodb:PutItem',
+  DeleteItem: 'dynamodb:DeleteItem',
+  GetSecretValue: 'secretsmanager:GetSecretValue',
+  PostToConnection: 'execute-api:ManageConnections',
+  DeleteConnection: 'execute-api:ManageConnections',
+};
+
+/** What Lambda does in a function's name, which its code knows nothing of. */
+const interfaces = ['ec2:CreateNetworkInterface', 'ec2:DeleteNetworkInterface', 'ec2:DescribeNetworkInterfaces'];
+const addresses = ['ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses'];
+const inNetwork = [...interfaces, 'ec2:DescribeSubnets', ...addresses];
+const readsQueue = [...interfaces, 'ec2:DescribeSubnets', 'ec2:DescribeSecurityGroups', 'ec2:DescribeVpcs'];
+
+/** These know no narrower resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html */
+const withoutResource = new Set([...readsQueue, ...inNetwork]);
+
+function servicesGrant(functionKey: string, functionName: string, combination: Combination): string[] {
+  const log = `arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:/aws/lambda/${functionName}:*`;
+  const isPrivate = ['managed private', 'existing in a network'].includes(combination.broker);
+  const reads = ['consumer', 'worker'].includes(functionKey);
+  const runsInNetwork = isPrivate && (reads || ['send', 'topology'].includes(functionKey));
+  const network = new Set([...(reads ? readsQueue : []), ...(runsInNetwork ? inNetwork : [])]);
+  return [
+    `logs:CreateLogStream on ${log}`,
+    `logs:PutLogEvents on ${log}`,
+    ...(reads ? [`mq:DescribeBroker on ${broker(combination)}`] : []),
+    ...[...network].map((action) => `${action} on *`),
+  ];
+}
+
+/** Functions of the template by their keys in serverless.yml. */
+export function functionsOf(template: Template) {
+  return ofType(template, 'AWS::Lambda::Function').map(([id, properties]) => {
+    const key = id.replace(/LambdaFunction$/, '');
+    return { key: key.charAt(0).toLowerCase() + key.slice(1), id, properties };
+  });
+}
+
+export function grantsWhatIsCalled({ template, combination }: Packaged): string[] {
+  return functionsOf(template).flatMap(({ key, properties }) => {
+    const called = calls[key]?.(combination).map(([command, resource]) => `${actions[command]} on ${resource}`);
+    if (called === undefined) return [`${key}: is not in the table of what functions call`];
+    const expected = new Set([...called, ...servicesGrant(key, properties.FunctionName, combination)]);
+    const role = properties.Role['Fn::GetAtt']?.[0];
+    const granted = new Set(grantsOf(template, role));
+    return [
+      ...(role === `${key.charAt(0).toUpperCase()}${key.slice(1)}Role` ? [] : [`${key}: has not a role of its own`]),
+      ...[...expected].filter((grant) => !granted.has(grant)).map((grant) => `${key}: lacks ${grant}`),
+      ...[...granted].filter((grant) => !expected.has(grant)).map((grant) => `${key}: does not call ${grant}`),
+    ];
+  });
+}
+
+function grantsOf(template: Template, role: string): string[] {
+  const { Policies = [], ManagedPolicyArns = [] } = template.Resources[role]?.Properties ?? {};
+  const statements = Policies.flatMap(({ PolicyDocument }: { PolicyDocument: { Statement: unknown } }) =>
+    list(PolicyDocument.Statement),
+  );
+  return [
+    ...ManagedPolicyArns.map((arn: unknown) => `all of ${textOf(arn)}`),
+    ...statements.flatMap((statement: Record<string, unknown>) =>
+      list(statement.Action).flatMap((action) =>
+        list(statement.Resource).map((resource) => `${action} on ${textOf(resource)}`),
+      ),
+    ),
+  ];
+}
+
+/** Wherever a statement allows something: in roles, and in the policies of other resources. */
+export function namesResources({ template }: Packaged): string[] {
+  return Object.entries(template.Resources).flatMap(([id, { Properties }]) =>
+    statementsIn(Properties)
+      .filter(({ Effect }) => Effect === 'Allow')
+      .flatMap((statement) => [
+        ...list(statement.Action ?? '*')
+          .filter((action) => String(action).includes('*'))
+          .map((action) => `${id}: allows ${action}`),
+        ...list(statement.Resource ?? [])
+          .map(textOf)
+          .filter((resource) => !/^[^*]{8,}[:/]\*$|^[^*]+$/.test(resource))
+          .filter(() => !list(statement.Action).every((action) => withoutResource.has(String(action))))
+          .map((resource) => `${id}: allows ${list(statement.Action)} on ${resource}`),
+        ...(textOf(statement.Principal ?? '').includes('*') ? [`${id}: allows everybody`] : []),
+        ...('NotAction' in statement || 'NotResource' in statement ? [`${id}: allows all but something`] : []),
+      ]),
+  );
+}
+
+function statementsIn(value: unknown): Record<string, unknown>[] {
+  if (Array.isArray(value)) return value.flatMap(statementsIn);
+  if (!isMap(value)) return [];
+  return value.Effect === undefined ? Object.values(value).flatMap(statementsIn) : [value];
+}
+
+/**
+ * The table above against the code: what a bundle holds is called or known to be not, and what is called is in it.
+ * @param bundled the commands of the AWS SDK in the bundle of each function.
+ */
+export function bundleFaults(bundled: ReadonlyMap<string, readonly string[]>, anyOf: readonly Combination[]): string[] {
+  return [...bundled].flatMap(([key, commands]) => {
+    const called = new Set(anyOf.flatMap((combination) => calls[key]?.(combination) ?? []).map(([command]) => command));
+    const known = new Set([...called, ...(bundledOnly[key] ?? [])]);
+    return [
+      ...commands.filter((command) => !known.has(command)).map((command) => `${key}: its bundle has ${command}`),
+      ...[...known]
+        .filter((command) => !commands.includes(command))
+        .map((command) => `${key}: its bundle lacks ${command}`),
+    ];
+  });
+}

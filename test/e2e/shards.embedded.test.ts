@@ -1,0 +1,3 @@
+import { describeShards } from './shards.suite';
+
+describeShards('the embedded broker', {});
