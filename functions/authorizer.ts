@@ -6,14 +6,16 @@ const authorize = openAuthorizer(log);
 
 /**
  * Authorizer of `$connect`: lets the client in (with its user), answers 403 by a policy, or 401 by the one throw that API
- * Gateway knows: any other, such as where no keys can be had, is a 500.
+ * Gateway knows: any other, such as where no keys can be had, is a 500. API Gateway looks at the message alone.
  */
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
   const { connectionId = '' } = event.requestContext;
-  const verdict = await authorize(event);
-  if (verdict.verdict !== 'allowed') log.info('Refused a client', { connectionId, ...verdict });
-  if (verdict.verdict === 'unauthorized') throw new Error('Unauthorized');
-  const principal = verdict.verdict === 'allowed' ? verdict.principal : undefined;
+  const admission = await authorize(event);
+  if (admission.result !== 'allowed') {
+    log.info('Refused a client', { connectionId, verdict: admission.result, reason: admission.reason });
+  }
+  if (admission.result === 'unauthorized') throw new Error('Unauthorized', { cause: admission.reason });
+  const principal = admission.result === 'allowed' ? admission.principal : undefined;
   return {
     principalId: principal?.userId ?? 'anonymous',
     policyDocument: {
@@ -21,7 +23,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
       Statement: [
         {
           Action: 'execute-api:Invoke',
-          Effect: verdict.verdict === 'allowed' ? 'Allow' : 'Deny',
+          Effect: admission.result === 'allowed' ? 'Allow' : 'Deny',
           Resource: event.methodArn,
         },
       ],

@@ -1,5 +1,7 @@
 import * as v from 'valibot';
-import { ConfigError } from '../lib/config';
+import { ConfigError, variables } from '../lib/config';
+import { type Given, type ParameterName, parameterNames, readTexts } from './parameter-schemas';
+import { topology } from './topology';
 
 /**
  * The parameters of a deployment (`--param="name=value"`): read from the texts of serverless.yml, with the defaults of
@@ -13,14 +15,16 @@ export interface Parameters {
   production: boolean;
   apiQueue: string;
   wsQueue: string;
-  requestStyle: string;
+  requestStyle: 'event' | 'rpc';
   replyShards: number;
   broker: ManagedBroker | ExistingBroker;
+  /** Of the private network; undefined takes the first two of the region. */
+  availabilityZones: string[] | undefined;
   /** Concurrent runs of `send`, each of which holds a connection to the broker; undefined reserves none. */
   sendConcurrency: number | undefined;
   auth: Auth;
   /** Empty: any. */
-  allowedOrigins: string;
+  allowedOrigins: string[];
   accessLogs: boolean;
   alarmTopicArn: string | undefined;
   exampleWorker: boolean;
@@ -82,146 +86,118 @@ const instanceTypes = { public: 'mq.m7g.medium', private: 'mq.m7g.large' };
 /** Some of the account's 1,000 concurrent runs stay for the other functions. */
 const mostSendConcurrency = 800;
 
-/** The retention periods that CloudWatch Logs knows, in days. */
-const retentions = [
-  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
-
-const wholeNumber = (least: number, most: number) =>
-  v.pipe(v.string(), v.regex(/^\d{1,9}$/), v.transform(Number), v.minValue(least), v.maxValue(most));
-const flag = v.pipe(
-  v.picklist(['true', 'false']),
-  v.transform((text) => text === 'true'),
-);
-const matching = (pattern: RegExp) => v.pipe(v.string(), v.regex(pattern));
-const list = (pattern: RegExp) =>
-  v.pipe(
-    v.string(),
-    v.transform((text) => text.split(',').map((item) => item.trim())),
-    v.array(matching(pattern)),
-  );
-const secretArn = matching(/^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+$/);
-
-/** Each parameter, in the form in which it is written, and what to say where it is not. An empty text counts as unset. */
-const schemas = {
-  broker: [v.picklist(['managed', 'existing']), 'managed or existing'],
-  brokerAccess: [v.optional(v.picklist(['public', 'private'])), 'public or private'],
-  brokerInstanceType: [v.optional(matching(/^mq\.[\w.]+$/)), 'an instance type such as mq.m7g.large'],
-  brokerEngineVersion: [matching(/^\d+\.\d+$/), 'a version of RabbitMQ such as 3.13'],
-  brokerConnections: [v.optional(wholeNumber(10, 1_000_000)), 'the number of connections that the broker takes'],
-  brokerArn: [
-    v.optional(matching(/^arn:[\w-]+:mq:[\w-]+:\d{12}:broker:[\w-]+:b-[\w-]+$/)),
-    'arn:aws:mq:<region>:<account>:broker:<name>:<id>',
-  ],
-  brokerSecretArn: [v.optional(secretArn), 'the ARN of a secret with the username and password of the broker'],
-  brokerHost: [v.optional(matching(/^[\w-]+(\.[\w-]+)+$/)), 'the host name of the broker'],
-  brokerSubnets: [v.optional(list(/^subnet-\w+$/)), 'subnet-...,subnet-...'],
-  brokerSecurityGroups: [v.optional(list(/^sg-\w+$/)), 'sg-...,sg-...'],
-  sendConcurrency: [v.optional(v.union([v.literal('none'), wholeNumber(1, 10_000)])), 'a number, or none'],
-  replyShards: [wholeNumber(1, 32), 'a number from 1 to 32'],
-  auth: [v.optional(v.picklist(['none', 'jwt'])), 'none or jwt'],
-  allowNoAuth: [flag, 'true or false'],
-  jwtIssuer: [v.optional(v.string()), 'the "iss" of the tokens'],
-  jwtAudience: [v.optional(v.string()), 'the "aud" of the tokens'],
-  jwksUrl: [v.optional(matching(/^https:\/\/\S+$|^http:\/\/(localhost|127\.0\.0\.1)[:/]\S*$/)), 'an https URL'],
-  jwtSecretArn: [v.optional(secretArn), 'the ARN of a secret that holds the shared key'],
-  jwtClockSkewSeconds: [wholeNumber(0, 300), 'a number from 0 to 300'],
-  allowedOrigins: [v.optional(v.string(), ''), 'https://app.example.com,https://...'],
-  accessLogs: [v.optional(v.picklist(['on', 'off'])), 'on or off'],
-  alarmTopicArn: [v.optional(matching(/^arn:[\w-]+:sns:[\w-]+:\d{12}:\S+$/)), 'the ARN of an SNS topic'],
-  exampleWorker: [flag, 'true or false'],
-  deleteQueues: [flag, 'true or false'],
-  requestsPerSecond: [wholeNumber(1, 100_000), 'a number'],
-  logRetentionInDays: [
-    v.pipe(
-      wholeNumber(1, 3653),
-      v.check((days) => retentions.includes(days)),
-    ),
-    `one of ${retentions.join(', ')}`,
-  ],
-} as const;
-
-type Schemas = typeof schemas;
-export type ParameterName = keyof Schemas;
-export const parameterNames = Object.keys(schemas) as ParameterName[];
-
 /** What does not come by a parameter of its own. */
 export interface Surroundings {
   service: string;
   stage: string;
-  apiQueue: string;
-  wsQueue: string;
-  requestStyle: string;
-  /** The key of the tokens in plain text, on a laptop; undefined in a deployment. */
-  localJwtSecret: string | undefined;
+  region: string;
+  /** The names of the parameters that the user has set. */
+  named: readonly string[];
+  /** The variables that stand in for parameters on a laptop; undefined in a deployment, where none counts. */
+  laptop: Readonly<Record<string, string | undefined>> | undefined;
 }
+
+/** Tells what is wrong; all of it ends in one error. */
+type Fault = (text: string) => void;
 
 /** Throws ConfigError that tells every parameter at fault. */
 export function readParameters(texts: Readonly<Record<string, unknown>>, surroundings: Surroundings): Parameters {
+  const { service, stage, named, laptop } = surroundings;
   const faults: string[] = [];
-  const given = readAll(texts, faults);
-  const { localJwtSecret, ...others } = surroundings;
-  const production = others.stage === 'prod';
-  const broker = brokerOf(given, others, production, faults);
-  const auth = authOf(given, production, localJwtSecret, faults);
-  if (faults.length > 0) throw new ConfigError(`Parameters: ${faults.join('. ')}. docs/DEPLOY.md describes them all.`);
+  const fault: Fault = (text) => faults.push(text);
+  for (const name of named) {
+    if (!parameterNames.includes(name as ParameterName)) fault(`there is no parameter ${name}`);
+  }
+  const unreadable = new Set<ParameterName>();
+  const given = readTexts(texts, laptop, (name, text) => {
+    unreadable.add(name);
+    fault(text);
+  });
+  // With it begin the names of broker, functions and roles; a broker's is the shortest that AWS takes.
+  const longest = 50;
+  if (`${service}-${stage}`.length > longest)
+    fault(`the stage ${stage} is too long; with the service, ${longest} letters`);
+  const production = stage === 'prod';
+  const broker = brokerOf(given, surroundings, production, fault);
+  const auth = authOf(given, surroundings, production, unreadable, fault);
+  const { apiQueue, wsQueue, replyShards } = given;
+  if (!['apiQueue', 'wsQueue', 'replyShards'].some((name) => unreadable.has(name as ParameterName))) {
+    const names = topology({ apiQueue, wsQueue, replyShards }).map(({ name }) => name);
+    if (new Set(names).size < names.length) {
+      fault('apiQueue and wsQueue (with its shards and its dead letters) must be different queues');
+    }
+  }
+  if (faults.length > 0) {
+    const told = `${faults.join('. ')}.`;
+    throw new ConfigError(laptop ? `Configuration: ${told}` : `Parameters: ${told} docs/DEPLOY.md describes them all.`);
+  }
   const { sendConcurrency = Math.min(Math.floor(broker.connectionLimit * 0.8), mostSendConcurrency) } = given;
   return {
-    ...others,
+    service,
+    stage,
     production,
+    apiQueue,
+    wsQueue,
+    requestStyle: given.requestStyle,
     broker,
     auth,
-    replyShards: given.replyShards,
+    replyShards,
+    availabilityZones: given.availabilityZones,
     sendConcurrency: sendConcurrency === 'none' ? undefined : sendConcurrency,
     allowedOrigins: given.allowedOrigins,
     accessLogs: (given.accessLogs ?? (production ? 'on' : 'off')) === 'on',
     alarmTopicArn: given.alarmTopicArn,
-    exampleWorker: given.exampleWorker,
+    exampleWorker: given.exampleWorker ?? laptop !== undefined,
     deleteQueues: given.deleteQueues,
     requestsPerSecond: given.requestsPerSecond,
     logRetentionInDays: given.logRetentionInDays,
   };
 }
 
-type Given = { [Name in ParameterName]: v.InferOutput<Schemas[Name][0]> };
-
-function readAll(texts: Readonly<Record<string, unknown>>, faults: string[]): Given {
-  const entries = parameterNames.map((name) => {
-    const [schema, looksLike] = schemas[name];
-    // The command line and serverless.yml may hand over numbers and booleans.
-    const text = texts[name] === undefined || texts[name] === null ? '' : String(texts[name]).trim();
-    const result = v.safeParse(schema, text === '' ? undefined : text);
-    if (!result.success)
-      faults.push(`${name} ${text === '' ? 'is not set' : 'is not valid'}; it should be ${looksLike}`);
-    return [name, result.success ? result.output : undefined];
-  });
-  return Object.fromEntries(entries);
-}
+/** Those that mean nothing for the other kind of broker. */
+const ofManaged = ['brokerAccess', 'availabilityZones'] as const;
+const ofExisting = ['brokerArn', 'brokerSecretArn', 'brokerHost', 'brokerSubnets', 'brokerSecurityGroups'] as const;
 
 function brokerOf(
   given: Given,
-  { service, stage }: { service: string; stage: string },
+  { service, stage, region }: Surroundings,
   production: boolean,
-  faults: string[],
+  fault: Fault,
 ): ManagedBroker | ExistingBroker {
-  const { brokerEngineVersion: engineVersion } = given;
+  const { brokerEngineVersion: engineVersion = '' } = given;
+  const onFour = !engineVersion.startsWith('3.');
+  const foreign = given.broker === 'existing' ? ofManaged : ofExisting;
+  for (const name of foreign) {
+    if (given[name] !== undefined) fault(`${name} is set, and means nothing with broker ${given.broker}`);
+  }
   const access = given.brokerAccess ?? (production ? 'private' : 'public');
-  const instanceType = given.brokerInstanceType ?? instanceTypes[access];
-  const connectionLimit = given.brokerConnections ?? connectionLimits[instanceType] ?? 0;
-  if (connectionLimit === 0)
-    faults.push(`brokerConnections is not set, and the limit of ${instanceType} is not known here`);
+  const instanceType = given.brokerInstanceType ?? (given.broker === 'existing' ? undefined : instanceTypes[access]);
+  // On RabbitMQ 4 the limit is a setting of the broker.
+  const known = onFour ? undefined : connectionLimits[instanceType ?? ''];
+  const connectionLimit = given.brokerConnections ?? known ?? 0;
+  if (connectionLimit === 0) {
+    const which = instanceType === undefined ? 'an existing broker' : `${instanceType} with RabbitMQ ${engineVersion}`;
+    fault(`brokerConnections is not set, and the limit of ${which} is not known here`);
+  }
   if (given.broker !== 'existing') {
+    const { [access]: usual } = instanceTypes;
+    const type = instanceType ?? usual;
     // It runs brokers that exist, and creates none any more.
-    if (instanceType.startsWith('mq.t')) faults.push(`Amazon MQ creates no RabbitMQ on ${instanceType}`);
-    return { kind: 'managed', name: `${service}-${stage}`, access, instanceType, engineVersion, connectionLimit };
+    if (type.startsWith('mq.t')) fault(`Amazon MQ creates no RabbitMQ on ${type}`);
+    if (onFour && !type.startsWith('mq.m7g.')) fault(`RabbitMQ ${engineVersion} runs on mq.m7g only, not on ${type}`);
+    return { kind: 'managed', name: `${service}-${stage}`, access, instanceType: type, engineVersion, connectionLimit };
   }
   const { brokerArn: arn = '', brokerSecretArn: secretArn = '', brokerHost: host = '' } = given;
   // The host is not found in the ARN: of the two domains of Amazon MQ a broker's certificate may cover only one.
   for (const [name, text] of Object.entries({ brokerArn: arn, brokerSecretArn: secretArn, brokerHost: host })) {
-    if (text === '') faults.push(`broker is existing, so ${name} must be set`);
+    if (text === '') fault(`broker is existing, so ${name} must be set`);
+    const [prefix, , , itsRegion] = text.split(':');
+    if (prefix === 'arn' && itsRegion !== region) {
+      fault(`${name} is of ${itsRegion}, and the deployment of ${region}: pass --region ${itsRegion}`);
+    }
   }
   if ((given.brokerSubnets === undefined) !== (given.brokerSecurityGroups === undefined)) {
-    faults.push('brokerSubnets and brokerSecurityGroups must be set both or neither');
+    fault('brokerSubnets and brokerSecurityGroups must be set both or neither');
   }
   const [, , , , , , name = ''] = arn.split(':');
   return {
@@ -239,22 +215,45 @@ function brokerOf(
   };
 }
 
-function authOf(given: Given, production: boolean, localSecret: string | undefined, faults: string[]): Auth {
+function authOf(
+  given: Given,
+  { laptop }: Surroundings,
+  production: boolean,
+  unreadable: ReadonlySet<ParameterName>,
+  fault: Fault,
+): Auth {
   const { jwtIssuer: issuer = '', jwtAudience: audience = '', jwksUrl, jwtSecretArn } = given;
   if ((given.auth ?? (production ? 'jwt' : 'none')) === 'none') {
     if (production && !given.allowNoAuth) {
-      faults.push('auth is none on the stage prod: anybody could connect; set allowNoAuth to true if that is meant');
+      fault('auth is none on the stage prod: anybody could connect; set allowNoAuth to true if that is meant');
     }
+    // On a laptop they may be left over from before.
+    const idle = (['jwtIssuer', 'jwtAudience', 'jwksUrl', 'jwtSecretArn'] as const).filter((name) => given[name]);
+    if (!laptop && idle.length > 0) fault(`${idle.join(', ')} given, and auth is none: set auth to jwt`);
     return { mode: 'none' };
   }
-  if (issuer === '') faults.push('auth is jwt, so jwtIssuer must be set');
-  if (audience === '') faults.push('auth is jwt, so jwtAudience must be set');
+  const called = laptop
+    ? {
+        auth: 'AUTH',
+        issuer: 'JWT_ISSUER',
+        audience: 'JWT_AUDIENCE',
+        keys: 'JWT_SECRET, JWT_JWKS_URL and JWT_SECRET_ARN',
+      }
+    : { auth: 'auth', issuer: 'jwtIssuer', audience: 'jwtAudience', keys: 'jwksUrl and jwtSecretArn' };
+  if (issuer === '') fault(`${called.auth} is jwt, so ${called.issuer} must be set`);
+  if (audience === '') fault(`${called.auth} is jwt, so ${called.audience} must be set`);
+  const secret = laptop?.JWT_SECRET || undefined;
+  const { schema, looksLike } = variables.JWT_SECRET;
+  if (!v.is(schema, secret)) fault(`JWT_SECRET is not valid; it should be ${looksLike}`);
   const keys = [
     ...(jwksUrl === undefined ? [] : [{ jwksUrl }]),
     ...(jwtSecretArn === undefined ? [] : [{ secretArn: jwtSecretArn }]),
-    ...(localSecret === undefined ? [] : [{ secret: localSecret }]),
+    ...(secret === undefined ? [] : [{ secret }]),
   ];
-  if (keys.length !== 1) faults.push('auth is jwt, so exactly one of jwksUrl and jwtSecretArn must be set');
+  if (keys.length !== 1 && !unreadable.has('jwksUrl') && !unreadable.has('jwtSecretArn')) {
+    fault(`${called.auth} is jwt, so exactly one of ${called.keys} must be set`);
+  }
+  if (!laptop && jwksUrl?.startsWith('http:')) fault('jwksUrl is of this machine; it should be an https URL');
   const [first = { jwksUrl: '' }] = keys;
   return { mode: 'jwt', issuer, audience, clockSkewSeconds: given.jwtClockSkewSeconds, keys: first };
 }

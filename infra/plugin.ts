@@ -1,8 +1,7 @@
 import { ConfigError, readConfig } from '../lib/config';
-import type { FunctionSettings } from './aws/functions';
 import { gatewayTemplate } from './aws/template';
 import { buildFunctions } from './build';
-import type { OfflineOptions, Serverless, ServerlessLog } from './local/serverless';
+import type { CommandOptions, Serverless, ServerlessLog } from './local/serverless';
 import { type Parameters, readParameters } from './parameters';
 
 /**
@@ -11,12 +10,12 @@ import { type Parameters, readParameters } from './parameters';
  */
 export default class GatewayPlugin {
   readonly #serverless: Serverless;
-  readonly #options: OfflineOptions;
+  readonly #options: CommandOptions;
   readonly #log: ServerlessLog;
   #started: Promise<void> | undefined;
   readonly hooks: Record<string, () => Promise<void> | void>;
 
-  constructor(serverless: Serverless, options: OfflineOptions, { log }: { log: ServerlessLog }) {
+  constructor(serverless: Serverless, options: CommandOptions, { log }: { log: ServerlessLog }) {
     this.#serverless = serverless;
     this.#options = options;
     this.#log = log;
@@ -49,7 +48,6 @@ export default class GatewayPlugin {
       if (functions.authorizer && onConnect?.websocket) {
         onConnect.websocket.authorizer = { name: 'authorizer', identitySource: [] };
       }
-      refuseWrongVariables(Object.values(functions));
       // What serverless.yml has of its own stays.
       const own = service.resources ?? {};
       service.resources = {
@@ -64,20 +62,18 @@ export default class GatewayPlugin {
   }
 
   #parameters(onLaptop: boolean): Parameters {
-    const { service } = this.#serverless;
-    const names = ['API_QUEUE', 'WS_QUEUE', 'REQUEST_STYLE', 'EXAMPLE_WORKER'] as const;
-    const { API_QUEUE, WS_QUEUE, REQUEST_STYLE, EXAMPLE_WORKER } = readConfig(names);
-    return readParameters(
-      { ...service.custom?.gateway, ...(onLaptop ? { exampleWorker: EXAMPLE_WORKER ?? 'true' } : {}) },
-      {
-        service: service.service,
-        stage: this.#serverless.getProvider('aws').getStage(),
-        apiQueue: API_QUEUE,
-        wsQueue: WS_QUEUE,
-        requestStyle: REQUEST_STYLE,
-        localJwtSecret: onLaptop ? process.env.JWT_SECRET || undefined : undefined,
-      },
-    );
+    const { service, configurationInput } = this.#serverless;
+    const aws = this.#serverless.getProvider('aws');
+    const stage = aws.getStage();
+    const { default: ofAll = {}, [stage]: ofStage = {} } = configurationInput.params ?? {};
+    const ofCommand = [this.#options.param ?? []].flat().map((item) => item.split('=', 1)[0] ?? '');
+    return readParameters(service.custom?.gateway ?? {}, {
+      service: service.service,
+      stage,
+      region: aws.getRegion(),
+      named: [...Object.keys(ofAll), ...Object.keys(ofStage), ...ofCommand],
+      laptop: onLaptop ? process.env : undefined,
+    });
   }
 
   async #bundle(): Promise<void> {
@@ -104,14 +100,4 @@ export default class GatewayPlugin {
   #fail(error: unknown): never {
     throw error instanceof ConfigError ? new this.#serverless.classes.Error(error.message) : error;
   }
-}
-
-/** Here, and not when a function starts, where nobody but its log learns why. Throws ConfigError. */
-function refuseWrongVariables(functions: readonly FunctionSettings[]): void {
-  const variables = Object.assign({}, ...functions.map(({ environment }) => environment));
-  const texts = Object.entries(variables).filter(([, value]) => typeof value === 'string');
-  readConfig(
-    ['API_QUEUE', 'WS_QUEUE', 'REPLY_SHARDS', 'ALLOWED_ORIGINS', 'JWT_JWKS_URL', 'JWT_SECRET'],
-    Object.fromEntries(texts) as Record<string, string>,
-  );
 }

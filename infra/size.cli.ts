@@ -13,7 +13,8 @@ const help = `Bundles the functions as for AWS, and tells how large each is, and
             npm run --silent size -- --json
   --help    this
 
-KB are 1000 bytes. What a package fills is counted after minification; "this project" is functions/, lib/ and infra/.`;
+KB are 1000 bytes, of the bundle as it is deployed: minified, without its source map. Of each bundle the five packages that
+fill most have a row; "this project" is functions/, lib/ and infra/, "the rest" all other packages and what esbuild adds.`;
 
 interface Size {
   name: string;
@@ -66,9 +67,13 @@ function packageOf(path: string): string {
 function table(sizes: Size[]): string {
   const rows = sizes.flatMap(({ name, bytes, gzippedBytes, largest }) => [
     [name, inKB(bytes), inKB(gzippedBytes)],
-    ...largest.map((share) => [`  ${share.from}`, inKB(share.bytes), '']),
+    ...[...largest, restOf(bytes, largest)].map((share) => [`  ${share.from}`, inKB(share.bytes), '']),
   ]);
-  return aligned([['', 'KB', 'KB gzipped'], ...rows]);
+  return aligned([['minified', 'KB', 'KB gzipped'], ...rows]);
+}
+
+function restOf(bytes: number, largest: Share[]): Share {
+  return { from: 'the rest', bytes: largest.reduce((rest, share) => rest - share.bytes, bytes) };
 }
 
 function inKB(bytes: number): string {

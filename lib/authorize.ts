@@ -12,22 +12,22 @@ export interface Gate {
   verifyToken: VerifyToken | undefined;
 }
 
-export type Verdict =
-  | { verdict: 'allowed'; principal: Principal | undefined }
+export type Admission =
+  | { result: 'allowed'; principal: Principal | undefined }
   /** The client should come back with another token. */
-  | { verdict: 'unauthorized'; reason: TokenFault | Exclude<FoundToken, { result: 'found' }>['reason'] }
-  | { verdict: 'forbidden'; reason: 'origin' };
+  | { result: 'unauthorized'; reason: TokenFault | Exclude<FoundToken, { result: 'found' }>['reason'] }
+  | { result: 'forbidden'; reason: 'origin' };
 
 /** Rejects where the keys of tokens cannot be had. */
-export async function authorize(handshake: Handshake, { allowedOrigins, verifyToken }: Gate): Promise<Verdict> {
-  if (!isAllowedOrigin(handshake, allowedOrigins)) return { verdict: 'forbidden', reason: 'origin' };
-  if (verifyToken === undefined) return { verdict: 'allowed', principal: undefined };
+export async function authorize(handshake: Handshake, { allowedOrigins, verifyToken }: Gate): Promise<Admission> {
+  if (!isAllowedOrigin(handshake, allowedOrigins)) return { result: 'forbidden', reason: 'origin' };
+  if (verifyToken === undefined) return { result: 'allowed', principal: undefined };
   const found = findToken(handshake);
-  if (found.result === 'none') return { verdict: 'unauthorized', reason: found.reason };
+  if (found.result === 'none') return { result: 'unauthorized', reason: found.reason };
   const verified = await verifyToken(found.token);
   return verified.result === 'valid'
-    ? { verdict: 'allowed', principal: verified.principal }
-    : { verdict: 'unauthorized', reason: verified.reason };
+    ? { result: 'allowed', principal: verified.principal }
+    : { result: 'unauthorized', reason: verified.reason };
 }
 
 /**

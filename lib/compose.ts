@@ -1,5 +1,5 @@
 import { type QueueDeclaration, replyQueues, topology } from '../infra/topology';
-import { authorize, type Verdict } from './authorize';
+import { type Admission, authorize } from './authorize';
 import type { Close } from './close';
 import { readConfig } from './config';
 import type { Connections } from './connections';
@@ -45,7 +45,7 @@ export function openConnections(): Connections {
 }
 
 /** Who may connect. */
-export function openAuthorizer(log: Log): (handshake: Handshake) => Promise<Verdict> {
+export function openAuthorizer(log: Log): (handshake: Handshake) => Promise<Admission> {
   const { AUTH, ALLOWED_ORIGINS } = readConfig(['AUTH', 'ALLOWED_ORIGINS']);
   const gate = { allowedOrigins: ALLOWED_ORIGINS, verifyToken: AUTH === 'jwt' ? openTokenVerifier(log) : undefined };
   return (handshake) => authorize(handshake, gate);

@@ -20,6 +20,8 @@ const jwksUrl = v.pipe(
   v.check((text) => {
     if (!URL.canParse(text)) return false;
     const { protocol, hostname } = new URL(text);
+    // fetch() takes no URL with credentials.
+    if (hasCredentials(text)) return false;
     return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
   }),
 );
@@ -40,7 +42,8 @@ const port = (usual: string) =>
   );
 const portNumber = 'the number of a port, 1 to 65535';
 
-const variables = {
+/** Each variable: its schema, and what to say where it is not so. */
+export const variables = {
   AMQP_URL: {
     schema: amqpUrl,
     looksLike: 'amqps://user:password@host:5671, with a virtual host after the port if it is not /',
@@ -95,6 +98,8 @@ const variables = {
   ALLOWED_ORIGINS: {
     schema: v.pipe(
       v.optional(v.string(), ''),
+      // Who lists none of them means to list some, and an empty list lets in all.
+      v.check((text) => text === '' || /[^,\s]/.test(text)),
       v.transform((text) => text.split(',').flatMap((item) => item.trim() || [])),
       v.array(origin),
     ),

@@ -45,6 +45,11 @@ export function customResource(
   };
 }
 
+/** Whether it is one of CloudFormation's, right or not. */
+export function isRequest(event: unknown): boolean {
+  return isObject(event) && ('ResponseURL' in event || 'RequestType' in event);
+}
+
 type Outcome = { Status: 'SUCCESS'; Data: Attributes } | { Status: 'FAILED'; Reason: string };
 
 /** Kept for the answer. */
@@ -109,5 +114,8 @@ async function leave(url: string, answer: string, deadline: number): Promise<voi
 
 /** On AWS always https; on a loopback address nobody else reads it. */
 function isAnswerUrl(url: unknown): url is string {
-  return typeof url === 'string' && URL.canParse(url) && /^(https:|http:\/\/127\.0\.0\.1[:/])/.test(url);
+  if (typeof url !== 'string' || !URL.canParse(url)) return false;
+  const { protocol, hostname, username, password } = new URL(url);
+  if (username !== '' || password !== '') return false;
+  return protocol === 'https:' || (protocol === 'http:' && hostname === '127.0.0.1');
 }

@@ -1,4 +1,4 @@
-import { errors, jwtVerify } from 'jose';
+import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import type { JwtKeys, KeySet } from './jwt-keys';
 import type { Principal } from './principal';
 
@@ -33,13 +33,28 @@ export type VerifyToken = (token: string) => Promise<TokenVerdict>;
 /** @returns a function that rejects where the keys cannot be had. */
 export function tokenVerifier(keys: JwtKeys, demands: TokenDemands, now: () => number = Date.now): VerifyToken {
   return async (token) => {
+    const header = headerOf(token);
+    if (header === undefined) return invalid('malformed');
+    if (!keys.algorithms.includes(header.alg)) return invalid('wrong_algorithm');
     const keySet = await keys.current();
     const verdict = await verify(token, keySet, demands, now());
-    if (verdict.result === 'valid' || !['unknown_key', 'wrong_signature'].includes(verdict.reason)) return verdict;
-    // The issuer may have changed its keys.
+    // The issuer may have changed its keys. A token that names one by which it is not signed is a forgery, and no sign of that.
+    const isNamed = keys.areNamed && header.kid !== undefined;
+    const signs: TokenFault[] = isNamed ? ['unknown_key'] : ['unknown_key', 'wrong_signature'];
+    if (verdict.result === 'valid' || !signs.includes(verdict.reason)) return verdict;
     const renewed = await keys.renewed(keySet);
     return renewed === undefined ? verdict : verify(token, renewed, demands, now());
   };
+}
+
+/** Undefined for one that RFC 7515, 4.1, does not know. */
+function headerOf(token: string): { alg: string; kid: string | undefined } | undefined {
+  try {
+    const { alg, kid }: Record<string, unknown> = decodeProtectedHeader(token);
+    return typeof alg === 'string' && (kid === undefined || typeof kid === 'string') ? { alg, kid } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function verify(

@@ -1,3 +1,5 @@
+import type { GatewayError } from './errors';
+
 /**
  * The gateway's own metrics, written as lines of the log from which CloudWatch makes them (embedded metric format). A
  * metric costs money as long as it has values, so the list is closed, there are no dimensions, and what did not happen is
@@ -68,6 +70,11 @@ export function emfMetrics(namespace: string, writeLine: (line: string) => void)
 
 /** Where nobody collects them. */
 export const noMetrics: Metrics = { write() {} };
+
+/** What a message that was not acknowledged counts as: by whose fault. */
+export function refusalOf({ code, retryable }: GatewayError): Measurements {
+  return retryable || code === 'internal' ? { SendsFailed: 1 } : { SendsRefused: 1 };
+}
 
 type List = [name: MetricName, values: readonly number[]];
 

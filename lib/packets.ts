@@ -90,7 +90,7 @@ export function buildRequest(request: Request, target: RequestTarget): OutgoingM
   const correlationId = encodeCorrelation(request);
   const packet = {
     pattern: { cmd: 'send' },
-    data: { ...request.data, metadata },
+    data: { ...withoutClientMetadata(request.data), metadata },
     ...(target.style === 'rpc' ? { id: correlationId } : {}),
   };
   return {
@@ -106,6 +106,11 @@ export function buildRequest(request: Request, target: RequestTarget): OutgoingM
       headers: { traceparent: request.traceparent },
     },
   };
+}
+
+/** In no spelling: some readers of JSON do not regard the case of names, and would take a client's for the gateway's. */
+function withoutClientMetadata(data: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(data).filter(([name]) => name.toLowerCase() !== 'metadata'));
 }
 
 /** Reads a reply in any of its three forms: Nest event, Nest response, AMQP RPC reply. Never throws. */
@@ -151,12 +156,14 @@ function parseEvent(json: JsonObject, correlation: Correlation | undefined): Par
   const connectionId = metadata?.socket_id ?? correlation?.connectionId;
   if (connectionId === undefined) return malformed('no metadata.socket_id, and no correlationId of this gateway');
   if (!isConnectionId(connectionId)) return malformed('metadata.socket_id is no id of a connection');
-  // An id of another connection's message would mean nothing to this client.
-  const knownId = correlation?.connectionId === connectionId ? correlation.clientId : null;
+  // A service that answers with what a client wrote must not be made to answer another client.
+  if (correlation !== undefined && correlation.connectionId !== connectionId) {
+    return malformed('metadata.socket_id and the correlationId name different connections');
+  }
   return {
     kind: 'reply',
     connectionId,
-    clientId: isClientId(metadata?.client_id) ? metadata.client_id : knownId,
+    clientId: isClientId(metadata?.client_id) ? metadata.client_id : (correlation?.clientId ?? null),
     ...inReplyTo(metadata?.message_id),
     event,
     data: withoutMetadata(json.data),

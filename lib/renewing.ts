@@ -1,6 +1,7 @@
 /**
  * A value that somebody else publishes and may change at any time: fetched when it is first needed, again when it is no
- * longer fresh, and again when it does not fit what came. Where it cannot be fetched, the last one lives on for a while.
+ * longer fresh, and again when it does not fit what came. Where it cannot be fetched, the last one lives on for a while;
+ * where it was withdrawn, it does not.
  */
 
 export interface Renewing<T> {
@@ -15,29 +16,46 @@ export interface RenewalLimits {
   freshMs: number;
   /** The least time between two attempts while there is a value, whoever asks and whatever became of the first. */
   cooldownMs: number;
+  /** The least time between a failure and another attempt while there is no value: until then all get the same error. */
+  pauseMs: number;
   /** How long a value is used while no other can be fetched. */
   keptMs: number;
+}
+
+/** There is no value any more, or not for us, says who publishes it: what a fetch rejects with only where that is known. */
+export class WithdrawnError extends Error {
+  override readonly name = 'WithdrawnError';
 }
 
 /** Once, however many wait for it. */
 export function renewing<T>(
   fetch: () => Promise<T>,
-  { freshMs, cooldownMs, keptMs }: RenewalLimits,
+  { freshMs, cooldownMs, pauseMs, keptMs }: RenewalLimits,
   now: () => number = Date.now,
 ): Renewing<T> {
-  let last: { value: T; fetchedAt: number } | undefined;
+  let last: { value: T; freshUntil: number; keptUntil: number } | undefined;
+  let failure: { error: unknown; failedAt: number } | undefined;
   let triedAt = Number.NEGATIVE_INFINITY;
   let fetching: Promise<T> | undefined;
 
-  const lastWithin = (ms: number) => (last !== undefined && now() - last.fetchedAt < ms ? last : undefined);
+  const kept = () => (last !== undefined && now() < last.keptUntil ? last : undefined);
   const isCoolingDown = () => fetching === undefined && now() - triedAt < cooldownMs;
+  const recentFailure = () =>
+    fetching === undefined && failure !== undefined && now() - failure.failedAt < pauseMs ? failure : undefined;
   const fetchOnce = (): Promise<T> => {
     if (fetching !== undefined) return fetching;
     triedAt = now();
     fetching = fetch()
       .then((value) => {
-        last = { value, fetchedAt: now() };
+        const fetchedAt = now();
+        last = { value, freshUntil: fetchedAt + freshMs, keptUntil: fetchedAt + keptMs };
         return value;
+      })
+      .catch((error: unknown) => {
+        failure = { error, failedAt: now() };
+        // For good: an outage that follows does not bring it back.
+        if (last !== undefined && error instanceof WithdrawnError) last.keptUntil = last.freshUntil;
+        throw error;
       })
       .finally(() => {
         fetching = undefined;
@@ -47,14 +65,21 @@ export function renewing<T>(
 
   return {
     async current() {
-      const fresh = lastWithin(freshMs);
-      if (fresh !== undefined) return fresh.value;
-      const kept = lastWithin(keptMs);
-      if (kept === undefined) return fetchOnce();
-      return isCoolingDown() ? kept.value : fetchOnce().catch(() => kept.value);
+      const known = kept();
+      if (known === undefined) {
+        const recent = recentFailure();
+        if (recent !== undefined) throw recent.error;
+        return fetchOnce();
+      }
+      if (now() < known.freshUntil || isCoolingDown()) return known.value;
+      return fetchOnce().catch((error: unknown) => {
+        if (kept() === undefined) throw error;
+        return known.value;
+      });
     },
     async renewed(unfit) {
-      if (last !== undefined && last.value !== unfit) return last.value;
+      const known = kept();
+      if (known !== undefined && known.value !== unfit) return known.value;
       return isCoolingDown() ? undefined : fetchOnce().catch(() => undefined);
     },
   };

@@ -32,6 +32,10 @@ export function secretReader(secretArn: string, clientConfig: SecretsManagerClie
 /** No such secret, or not for this function; unlike a service that is busy, failing or out of reach. */
 export function isRefusal(error: unknown): boolean {
   const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
-  const status = $metadata?.httpStatusCode ?? 0;
-  return status >= 400 && status < 500 && status !== 429 && name !== 'ThrottlingException';
+  return isRefusalStatus($metadata?.httpStatusCode ?? 0) && name !== 'ThrottlingException';
+}
+
+/** The same, of an answer by HTTP: 408 and 429 are those that may pass by themselves. */
+export function isRefusalStatus(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

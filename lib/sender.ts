@@ -1,6 +1,5 @@
-import type { GatewayError } from './errors';
 import { checkMessage } from './message-schema';
-import type { Measurements, Metrics } from './metrics';
+import type { Metrics } from './metrics';
 import { buildRequest, type RequestTarget } from './packets';
 import type { Publisher } from './publisher';
 
@@ -20,11 +19,6 @@ export interface ClientMessage {
   data: unknown;
   /** Of the token that the client connected with; absent where none was asked for. */
   userId?: string;
-}
-
-/** What a message that was not acknowledged counts as: by whose fault. */
-export function refusalOf({ code, retryable }: GatewayError): Measurements {
-  return retryable || code === 'internal' ? { SendsFailed: 1 } : { SendsRefused: 1 };
 }
 
 export function createSender(publisher: Publisher, target: RequestTarget, metrics: Metrics): Sender {

@@ -184,8 +184,9 @@ function repliesStalled(parameters: Parameters): Record<string, Watch> {
         consumers: average(ofQueue(parameters, queue, 'ConsumerCount')),
         runs,
       };
-      // A minute without a value is 0 in a comparison of two metrics.
-      const expression = `IF(waiting > ${batch} * runs OR (waiting > 0 AND consumers < 1), 1, 0)`;
+      // A minute without a value is 0 in a comparison of two metrics. The runs are of all shards.
+      const ownRuns = parameters.replyShards === 1 ? 'runs' : `runs / ${parameters.replyShards}`;
+      const expression = `IF(waiting > ${batch} * ${ownRuns} OR (waiting > 0 AND consumers < 1), 1, 0)`;
       const id = `RepliesStalledAlarm${shard === 0 ? '' : shard}`;
       return [id, { says: `${says} Queue: ${queue}.`, section, metrics, expression, above: 0, rhythm: unbroken }];
     }),

@@ -13,6 +13,8 @@ export interface FunctionSettings {
   environment: Record<string, Value>;
   vpc?: VpcConfig;
   reservedConcurrency?: number;
+  /** Resources that must be there before its code, or its environment, changes. */
+  dependsOn?: string[];
 }
 
 /** The functions of this deployment by their keys in serverless.yml; one that is not here is not deployed. */
@@ -21,7 +23,7 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
   const { sendConcurrency, exampleWorker } = parameters;
   const vpc = vpcConfig(parameters);
   const inNetwork = vpc === undefined ? {} : { vpc };
-  const concurrency = sendConcurrency === undefined ? {} : { reservedConcurrency: sendConcurrency };
+  const reserve = (reservedConcurrency: number) => (sendConcurrency === undefined ? {} : { reservedConcurrency });
   const table = { TABLE_NAME: ref('ConnectionTable') };
   const broker = { AMQP_URL: brokerUrl(parameters), AMQP_SECRET_ARN: brokerSecretArn(parameters) };
   const queues = { API_QUEUE: apiQueue, WS_QUEUE: wsQueue, REPLY_SHARDS: String(replyShards) };
@@ -41,14 +43,21 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
         AUTH: auth.mode,
         ...(auth.mode === 'jwt' ? management : {}),
       },
+      // It must not name a reply queue that is not declared yet: what services answer there would be lost.
+      dependsOn: ['Topology'],
       ...inNetwork,
-      ...concurrency,
+      ...reserve(sendConcurrency ?? 0),
     },
-    consumer: { environment: { ...table, ...broker, ...queues, ...management }, ...inNetwork },
+    consumer: {
+      environment: { ...table, ...broker, WS_QUEUE: wsQueue, ...management },
+      ...inNetwork,
+      // A mapping makes one call at a time. Kept apart from what strangers can call by connecting.
+      ...reserve(replyShards),
+    },
     ...(exampleWorker ? { worker: { environment: broker, ...inNetwork } } : {}),
     topology: { environment: { ...broker, ...queues }, ...inNetwork },
     ...(isAuthorized(parameters)
-      ? { authorizer: { environment: { ...authEnvironment(auth), ALLOWED_ORIGINS: allowedOrigins } } }
+      ? { authorizer: { environment: { ...authEnvironment(auth), ALLOWED_ORIGINS: allowedOrigins.join(',') } } }
       : {}),
   };
   return Object.fromEntries(Object.entries(settings).map(([key, setting]) => [key, { role: roleId(key), ...setting }]));
@@ -56,7 +65,7 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
 
 /** Whether anything is asked of a client that connects. */
 export function isAuthorized({ auth, allowedOrigins }: Parameters): boolean {
-  return auth.mode === 'jwt' || allowedOrigins !== '';
+  return auth.mode === 'jwt' || allowedOrigins.length > 0;
 }
 
 function authEnvironment(auth: Auth): Record<string, string> {

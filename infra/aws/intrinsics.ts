@@ -4,7 +4,7 @@ export interface Resource {
   Type: string;
   Properties?: Record<string, unknown>;
   DependsOn?: string[];
-  DeletionPolicy?: 'Delete' | 'Retain';
+  DeletionPolicy?: 'Delete' | 'RetainExceptOnCreate';
   UpdateReplacePolicy?: 'Delete' | 'Retain';
 }
 

@@ -22,10 +22,10 @@ export function vpcConfig({ broker }: Parameters): VpcConfig | undefined {
   };
 }
 
-/** What must exist before a function in the network can reach anything. */
+/** What must exist before a function in the network can reach anything, and as long as it must. */
 export function wayOut({ broker }: Parameters): string[] {
   if (broker.kind !== 'managed' || broker.access !== 'private') return [];
-  return zones.flatMap((zone) => [`PrivateRoute${zone}`, `PrivateSubnetRoutes${zone}`]);
+  return zones.flatMap((zone) => [`PrivateRoute${zone}`, `PrivateSubnetRoutes${zone}`, `PublicSubnetRoutes${zone}`]);
 }
 
 /** What services need to join the network. */
@@ -41,7 +41,7 @@ export function networkOutputs({ broker }: Parameters): Record<string, Output> {
 
 const zones = [1, 2];
 
-export function network({ broker, production, service, stage }: Parameters): Resources {
+export function network({ broker, production, service, stage, availabilityZones }: Parameters): Resources {
   if (broker.kind !== 'managed' || broker.access !== 'private') return {};
   const name = (part: string) => [{ Key: 'Name', Value: `${service}-${stage}-${part}` }];
   return {
@@ -64,7 +64,7 @@ export function network({ broker, production, service, stage }: Parameters): Res
         GatewayId: ref('InternetGateway'),
       },
     },
-    ...Object.assign({}, ...zones.map((zone) => zoneResources(zone, production, name))),
+    ...Object.assign({}, ...zones.map((zone) => zoneResources(zone, availabilityZones?.[zone - 1], production, name))),
     // Free, and what the consumer writes to the table does not pass the NAT, which is paid by the gigabyte.
     TableEndpoint: {
       Type: 'AWS::EC2::VPCEndpoint',
@@ -118,10 +118,11 @@ const amqps = { IpProtocol: 'tcp', FromPort: 5671, ToPort: 5671 };
 /** In production each zone has a way out of its own; elsewhere both share the first one's. */
 function zoneResources(
   zone: number,
+  chosenZone: string | undefined,
   production: boolean,
   name: (part: string) => { Key: string; Value: string }[],
 ): Resources {
-  const zoneName = { 'Fn::Select': [zone - 1, { 'Fn::GetAZs': '' }] };
+  const zoneName = chosenZone ?? { 'Fn::Select': [zone - 1, { 'Fn::GetAZs': '' }] };
   const hasNat = zone === 1 || production;
   const nat: Resources = {
     [`NatAddress${zone}`]: {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Parameters } from '../parameters';
 import { replyQueues, topology } from '../topology';
 import { brokerArn, brokerSecretArn } from './broker';
@@ -14,7 +15,6 @@ export function queues(parameters: Parameters): Resources {
   const { wsQueue, apiQueue, replyShards, exampleWorker, deleteQueues } = parameters;
   const feed = (functionKey: string, queue: string, more: Record<string, unknown>) => ({
     Type: 'AWS::Lambda::EventSourceMapping',
-    // The role by the function; the way out, because in a private network the mapping has none other.
     DependsOn: ['Topology'],
     Properties: {
       FunctionName: getAtt(functionId(functionKey), 'Arn'),
@@ -29,8 +29,8 @@ export function queues(parameters: Parameters): Resources {
       ...more,
     },
   });
-  const consumers = replyQueues({ wsQueue, replyShards }).map((queue, shard) => [
-    `ConsumerMapping${shard === 0 ? '' : shard}`,
+  const consumers = replyQueues({ wsQueue, replyShards }).map((queue) => [
+    mappingId('Consumer', queue),
     feed('consumer', queue, { BatchSize: 100 }),
   ]);
   return {
@@ -48,6 +48,11 @@ export function queues(parameters: Parameters): Resources {
       },
     },
     ...Object.fromEntries(consumers),
-    ...(exampleWorker ? { WorkerMapping: feed('worker', apiQueue, { BatchSize: 10 }) } : {}),
+    ...(exampleWorker ? { [mappingId('Worker', apiQueue)]: feed('worker', apiQueue, { BatchSize: 10 }) } : {}),
   };
+}
+
+/** Another queue, another mapping: a mapping's queue cannot be changed, and CloudFormation would say that it was. */
+export function mappingId(reader: 'Consumer' | 'Worker', queue: string): string {
+  return `${reader}Mapping${createHash('sha256').update(queue).digest('hex').slice(0, 8)}`;
 }

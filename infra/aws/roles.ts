@@ -6,9 +6,10 @@ import { vpcConfig } from './network';
 /** One role a function, each with what its code calls and no more. */
 
 interface Statement {
-  Effect: 'Allow';
+  Effect: 'Allow' | 'Deny';
   Action: string[];
   Resource: Value;
+  Condition?: { ArnEquals: Record<string, Value> };
 }
 
 /** What a function's code calls, apart from its log. */
@@ -39,27 +40,32 @@ function calls(parameters: Parameters): Record<string, Statement[]> {
 export function roles(parameters: Parameters, functionKeys: readonly string[]): Resources {
   const needs = calls(parameters);
   return Object.fromEntries(
-    functionKeys.map((key) => [
-      roleId(key),
-      {
-        Type: 'AWS::IAM::Role',
-        Properties: {
-          AssumeRolePolicyDocument: {
-            Version: '2012-10-17',
-            Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
-          },
-          Policies: [
-            {
-              PolicyName: key,
-              PolicyDocument: {
-                Version: '2012-10-17',
-                Statement: [writeLog(parameters, key), ...(needs[key] ?? [])],
-              },
+    functionKeys.map((key) => {
+      const statements = needs[key] ?? [];
+      return [
+        roleId(key),
+        {
+          Type: 'AWS::IAM::Role',
+          Properties: {
+            AssumeRolePolicyDocument: {
+              Version: '2012-10-17',
+              Statement: [
+                { Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' },
+              ],
             },
-          ],
+            Policies: [
+              {
+                PolicyName: key,
+                PolicyDocument: {
+                  Version: '2012-10-17',
+                  Statement: [writeLog(parameters, key), ...statements, ...denials(parameters, key, statements)],
+                },
+              },
+            ],
+          },
         },
-      },
-    ]),
+      ];
+    }),
   );
 }
 
@@ -82,6 +88,25 @@ const networkInterfaces = allow(
   [...interfaces, 'ec2:DescribeSubnets', 'ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses'],
   '*',
 );
+
+/**
+ * What Lambda does in the function's name is not for the code of the function, which could delete any network interface of
+ * the account: https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+ */
+function denials({ service, stage }: Parameters, functionKey: string, statements: readonly Statement[]): Statement[] {
+  const actions = statements.filter(({ Resource }) => Resource === '*').flatMap(({ Action }) => Action);
+  if (actions.length === 0) return [];
+  // By its name, for the function itself refers to its role.
+  const arn = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:${service}-${stage}-${functionKey}`;
+  return [
+    {
+      Effect: 'Deny',
+      Action: [...new Set(actions)],
+      Resource: '*',
+      Condition: { ArnEquals: { 'lambda:SourceFunctionArn': sub(arn) } },
+    },
+  ];
+}
 
 /** AWS asks for these of every Amazon MQ mapping, and they know no narrower resource. */
 const mappingNetwork = allow(

@@ -3,12 +3,12 @@ import type { Resources } from './intrinsics';
 
 /** The connection table; lib/connections.ts says what a row is. The local stack creates it from this too. */
 export function table({ production }: Pick<Parameters, 'production'>): Resources {
-  const policy = production ? 'Retain' : 'Delete';
   return {
     ConnectionTable: {
       Type: 'AWS::DynamoDB::Table',
-      DeletionPolicy: policy,
-      UpdateReplacePolicy: policy,
+      // A first deployment that fails leaves no table behind.
+      DeletionPolicy: production ? 'RetainExceptOnCreate' : 'Delete',
+      UpdateReplacePolicy: production ? 'Retain' : 'Delete',
       Properties: {
         BillingMode: 'PAY_PER_REQUEST',
         AttributeDefinitions: [{ AttributeName: 'connectionId', AttributeType: 'S' }],

@@ -20,6 +20,7 @@ export function banner(stack: {
     '',
     `  WebSocket   ${webSocketUrl}`,
     `  RabbitMQ    ${shownUrl}${broker.embedded ? ' (embedded, in memory)' : ''}`,
+    `  Clients     ${asksForTokens ? 'with a token' : 'anybody; AUTH=jwt asks for tokens'}`,
     `  Queues      ${inShort(queues).join(', ')}`,
     example
       ? `  Service     the example worker answers on ${apiQueue}; EXAMPLE_WORKER=false npm start leaves it to yours`

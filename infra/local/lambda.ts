@@ -7,7 +7,7 @@ import type { FunctionDefinition, OfflineOptions, Serverless } from './serverles
 export type Invoke = (functionKey: string, event: MqEvent) => Promise<unknown>;
 
 /** The exported part of serverless-offline, which has no types. */
-export interface LambdaPool {
+interface LambdaPool {
   create(functions: { functionKey: string; functionDefinition: FunctionDefinition }[]): void;
   get(functionKey: string): { setEvent(event: unknown): void; runHandler(): Promise<unknown> };
 }

@@ -9,7 +9,13 @@ export interface Serverless {
   service: Service;
   /** `['offline', 'start']` of `sls offline start`. */
   processedInput: { commands: string[] };
-  getProvider(name: 'aws'): { naming: { getLambdaLogicalId(functionKey: string): string }; getStage(): string };
+  /** serverless.yml; `params` by stage. */
+  configurationInput: { params?: Record<string, Record<string, unknown> | undefined> };
+  getProvider(name: 'aws'): {
+    naming: { getLambdaLogicalId(functionKey: string): string };
+    getStage(): string;
+    getRegion(): string;
+  };
   classes: { Error: new (message: string) => Error };
 }
 
@@ -42,6 +48,12 @@ export interface OfflineOptions {
   host?: string;
   websocketPort?: number | string;
   lambdaPort?: number | string;
+}
+
+/** All that the command line may set. */
+export interface CommandOptions extends OfflineOptions {
+  /** `name=value` */
+  param?: string | string[];
 }
 
 /** The framework's logger. */

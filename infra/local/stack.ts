@@ -11,7 +11,6 @@ import { refuseTakenPorts, untilListening } from './ports';
 import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
 import { answerSubProtocols, surviveClients } from './sockets';
 import { startTables } from './table';
-import { answerUnauthorized } from './unauthorized';
 
 /**
  * All that stands in for AWS on a laptop, around serverless-offline: the bundles, rebuilt on save; the connection
@@ -37,7 +36,6 @@ export async function startStack(
   await refuseTakenPorts(offline);
   surviveClients();
   answerSubProtocols();
-  await answerUnauthorized();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
@@ -63,6 +61,7 @@ export async function startStack(
     POWERTOOLS_METRICS_DISABLED: 'true',
   };
   routeAsApiGateway(service);
+  if (service.functions.authorizer) service.functions.authorizer.handler = 'infra/local/unauthorized.handler';
 
   const queues = queuesOf(service);
   const specs = mappingSpecs(service, (key) => serverless.getProvider('aws').naming.getLambdaLogicalId(key));

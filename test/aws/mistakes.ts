@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation writes its references like this
+import { mappingId } from '../../infra/aws/queues';
 import type { Template } from './template';
 
 /** What the rules are there to find: mistakes in deployments that are right, for each rule at least one, and what it says. */
@@ -15,6 +16,8 @@ export interface Mistake {
   fault: string;
 }
 
+const mappings = ['ws_queue', 'ws_queue.1', 'ws_queue.2', 'ws_queue.3'].map((queue) => mappingId('Consumer', queue));
+const [mapping0 = '', mapping1 = '', mapping2 = '', mapping3 = ''] = mappings;
 const publicly = 'dev, managed public, 1 shard, no auth';
 const privately = 'prod, managed private, 4 shards, jwt';
 
@@ -37,6 +40,7 @@ export const mistakes: Mistake[] = [
       (of) => statements(of('ConnectRole')).push(allow('dynamodb:Scan')),
       'connect: does not call dynamodb:Scan on ${ConnectionTable.Arn}',
     ],
+    [(of) => statements(of('ConsumerRole')).pop(), 'consumer: lacks no ec2:CreateNetworkInterface on *'],
     [(of) => statements(of('ConnectRole')).pop(), 'connect: lacks dynamodb:PutItem on ${ConnectionTable.Arn}'],
     [
       (of) => Object.assign(of('DefaultRole'), { ManagedPolicyArns: ['arn:aws:iam::aws:policy/All'] }),
@@ -79,18 +83,19 @@ export const mistakes: Mistake[] = [
   ]),
   ...on('every queue is declared before it is read, and every reply queue is read once', privately, [
     [(of) => of('Topology').Queues.pop(), 'the topology declares '],
-    [(of) => Object.assign(of('ConsumerMapping3'), { Queues: ['other'] }), 'ConsumerMapping3: nobody declares other'],
     [
-      (_, { Resources }) => Object.assign(Resources.ConsumerMapping1 ?? {}, { DependsOn: [] }),
-      'ConsumerMapping1: does not wait for Topology',
+      (_, { Resources }) => Object.assign(Resources.SendLambdaFunction ?? {}, { DependsOn: ['SendLogGroup'] }),
+      'send: does not wait for Topology',
     ],
+    [(of) => Object.assign(of(mapping3), { Queues: ['other'] }), `${mapping3}: nobody declares other`],
     [
-      (_, { Resources }) => delete Resources.ConsumerMapping2,
-      'the consumer reads ws_queue, ws_queue.1, ws_queue.3, and ',
+      (_, { Resources }) => Object.assign(Resources[mapping1] ?? {}, { DependsOn: [] }),
+      `${mapping1}: does not wait for Topology`,
     ],
+    [(_, { Resources }) => delete Resources[mapping2], 'the consumer reads ws_queue, ws_queue.1, ws_queue.3, and '],
     [
-      (of) => Object.assign(of('ConsumerMapping'), { MaximumBatchingWindowInSeconds: 1 }),
-      'ConsumerMapping: waits for a batch to fill',
+      (of) => Object.assign(of(mapping0), { MaximumBatchingWindowInSeconds: 1 }),
+      `${mapping0}: waits for a batch to fill`,
     ],
   ]),
   ...on('functions run on ARM and Node 22, within the time that their caller waits', publicly, [

@@ -340,7 +340,8 @@ describe('a reply', () => {
       'other',
       encodeCorrelation({ messageId: 'm-1', connectionId: 'c-1', clientId: null }),
     );
-    const value = fc.constantFrom<unknown>(null, 1, 'text', {}, { metadata: { socket_id: 'c-2' } }, { cmd: 'a' });
+    const to = (socket_id: string) => ({ metadata: { socket_id } });
+    const value = fc.constantFrom<unknown>(null, 1, 'text', {}, to('c-1'), to('c-2'), { cmd: 'a' });
     const pattern = fc.constantFrom<unknown>('recv', '', 'ack', 5, { cmd: 'recv' }, { cmd: 'pong' }, {});
     const body = fc.oneof(
       fc.record({ pattern, data: value }),
@@ -365,8 +366,10 @@ describe('a reply', () => {
         const forms = ['replyEvent', 'replyResponse', 'replyError', 'replyPlain'].filter(
           (form) => validatorOf(form, 'payload')(payload) && validatorOf(form, 'headers')(headers),
         );
-        const addressed =
-          forms.length === 1 && (correlationId?.startsWith('gw1:') === true || payload?.data?.metadata !== undefined);
+        const answered = correlationId?.startsWith('gw1:') ? 'c-1' : undefined;
+        const named = forms[0] === 'replyEvent' ? payload.data?.metadata?.socket_id : undefined;
+        const receivers = new Set([answered, named].filter((id) => id !== undefined));
+        const addressed = forms.length === 1 && receivers.size === 1;
         seen.add(addressed);
         const { verdicts, posted } = await take({
           queue: 'ws_queue',

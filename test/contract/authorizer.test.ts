@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { generateKeyPair, type JWTPayload, UnsecuredJWT } from 'jose';
-import { authorize, type Gate, type Verdict } from '../../lib/authorize';
+import { type Admission, authorize, type Gate } from '../../lib/authorize';
 import type { Handshake } from '../../lib/handshake';
 import { tokenVerifier } from '../../lib/jwt';
 import { fixedKeys, type JwtKeys, jwksKeys, keyLimits, secretKeys } from '../../lib/jwt-keys';
@@ -42,12 +43,18 @@ function gateWith(keys: JwtKeys): Gate {
 }
 
 const bearing = (token: string): Handshake => ({ headers: { authorization: `Bearer ${token}` } });
-const unauthorized = (reason: string) => ({ verdict: 'unauthorized', reason });
-const allowed = { verdict: 'allowed', principal: expect.objectContaining({ userId: 'alice' }) };
+/** With whatever header, and with a signature that is none. */
+const unsound = (header: unknown) =>
+  [header, {}]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+    .concat('.c2ln');
+const unauthorized = (reason: string) => ({ result: 'unauthorized', reason });
+const allowed = { result: 'allowed', principal: expect.objectContaining({ userId: 'alice' }) };
 
 describe('with the keys of a JWKS URL', () => {
   let gate: Gate;
-  const enter = (token: string): Promise<Verdict> => authorize(bearing(token), gate);
+  const enter = (token: string): Promise<Admission> => authorize(bearing(token), gate);
 
   beforeEach(() => {
     gate = gateWith(jwksKeys(issuer.jwksUrl, log, keyLimits, () => now));
@@ -56,7 +63,7 @@ describe('with the keys of a JWKS URL', () => {
   test('a token of the issuer’s lets its subject in, until it expires and the clocks may differ', async () => {
     const exp = seconds() + 60;
     expect(await enter(await issuer.token({ exp }))).toEqual({
-      verdict: 'allowed',
+      result: 'allowed',
       principal: { userId: 'alice', tokenExpiresAt: exp + clockSkewSeconds },
     });
   });
@@ -135,6 +142,36 @@ describe('with the keys of a JWKS URL', () => {
     },
   );
 
+  test.each<[unknown, string]>([
+    ['no header', 'malformed'],
+    [[], 'malformed'],
+    [{ kid: 'key-1' }, 'malformed'],
+    [{ alg: 5 }, 'malformed'],
+    [{ alg: 'ES256', kid: 5 }, 'malformed'],
+    [{ alg: 'none' }, 'wrong_algorithm'],
+    [{ alg: 'HS256' }, 'wrong_algorithm'],
+    [{ alg: 'ES256K' }, 'wrong_algorithm'],
+  ])('a token that no key could verify makes no request for keys: %j', async (header, reason) => {
+    expect(await enter(unsound(header))).toEqual(unauthorized(reason));
+    expect(issuer.requests).toBe(0);
+  });
+
+  test('a bad signature by a key that is named makes no request for keys', async () => {
+    const { privateKey } = await generateKeyPair('ES256');
+    await enter(await issuer.token());
+    now += keyLimits.cooldownMs;
+    expect(await enter(await issuer.token({}, { key: privateKey }))).toEqual(unauthorized('wrong_signature'));
+    expect(issuer.requests).toBe(1);
+  });
+
+  test('of an issuer that does not name its keys, new ones are taken up where a signature does not fit', async () => {
+    expect(await enter(await issuer.token({}, { kid: undefined }))).toEqual(allowed);
+    await issuer.rotate();
+    now += keyLimits.cooldownMs;
+    expect(await enter(await issuer.token({}, { kid: undefined }))).toEqual(allowed);
+    expect(issuer.requests).toBe(2);
+  });
+
   test('new keys are taken up when a token first names one, and the old ones given up', async () => {
     const old = await issuer.token();
     expect(await enter(old)).toEqual(allowed);
@@ -157,7 +194,10 @@ describe('with the keys of a JWKS URL', () => {
   });
 
   const failures: JwksAnswer[] = [
-    { status: 503, body: '{"keys":[]}' },
+    { status: 503, body: '' },
+    { status: 429, body: '' },
+    { status: 408, body: '' },
+    { status: 200, body: '{"keys":[]}' },
     { status: 200, body: 'no JSON' },
     { status: 200, body: '{"keys":5}' },
     'redirect',
@@ -174,6 +214,39 @@ describe('with the keys of a JWKS URL', () => {
     now += 1;
     await expect(enter(token)).rejects.toThrow();
     issuer.answer('work');
+    now += keyLimits.pauseMs;
+    expect(await enter(token)).toEqual(allowed);
+  });
+
+  test.each([401, 403, 404, 410])(
+    'keys that are withdrawn by a %p are taken for five minutes at most',
+    async (status) => {
+      const token = await issuer.token({ exp: seconds() + 24 * 3600 });
+      expect(await enter(token)).toEqual(allowed);
+      issuer.answer({ status, body: '' });
+      now += keyLimits.freshMs - 1;
+      // Makes it known that they are withdrawn, and is refused all the same.
+      expect(await enter(await issuer.token({}, { kid: 'made-up' }))).toEqual(unauthorized('unknown_key'));
+      expect(await enter(token)).toEqual(allowed);
+      now += 1;
+      await expect(enter(token)).rejects.toThrow(`answered ${status}`);
+      issuer.answer({ status: 503, body: '' });
+      now += keyLimits.pauseMs;
+      await expect(enter(token)).rejects.toThrow('answered 503');
+      issuer.answer('work');
+      now += keyLimits.pauseMs;
+      expect(await enter(token)).toEqual(allowed);
+    },
+  );
+
+  test('many clients in a row make one request, and one line in the log, where keys were never to be had', async () => {
+    issuer.answer({ status: 500, body: '' });
+    const token = await issuer.token();
+    for (let n = 0; n < 50; n += 1) await expect(enter(token)).rejects.toThrow('answered 500');
+    expect(issuer.requests).toBe(1);
+    expect(lines).toHaveLength(1);
+    issuer.answer('work');
+    now += keyLimits.pauseMs;
     expect(await enter(token)).toEqual(allowed);
   });
 
@@ -206,13 +279,34 @@ describe('with the keys of a JWKS URL', () => {
       expect(await enter(await issuer.token())).toEqual(unauthorized('unknown_key'));
     }
   });
+
+  const rsa = (modulusLength: number) =>
+    generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ format: 'jwk' });
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
+
+  test.each<[string, string, object]>([
+    ['an RSA key of 512 bits', 'RS256', rsa(512)],
+    ['an RSA key of 1024 bits', 'PS512', rsa(1024)],
+    ['an RSA key without a modulus', 'RS256', { kty: 'RSA', e: 'AQAB' }],
+    ['a point off its curve', 'ES256', { ...ec, y: ec.x }],
+    ['an Ed25519 key that is too short', 'EdDSA', { kty: 'OKP', crv: 'Ed25519', x: 'AQAB' }],
+  ])('%s among the keys lets nobody in, is told in the log once, and leaves the others alone', async (_, alg, key) => {
+    const jwks = JSON.parse(await (await fetch(issuer.jwksUrl)).text());
+    issuer.answer({ status: 200, body: JSON.stringify({ keys: [...jwks.keys, { ...key, kid: 'unusable' }] }) });
+    for (let n = 0; n < 3; n += 1) {
+      expect(await enter(unsound({ alg, kid: 'unusable' }))).toEqual(unauthorized('unknown_key'));
+      now += keyLimits.cooldownMs;
+    }
+    expect(lines).toEqual([expect.stringMatching(/^A key of the issuer cannot be used .*unusable/)]);
+    expect(await enter(await issuer.token())).toEqual(allowed);
+  });
 });
 
 describe('with a secret', () => {
   const secret = 's'.repeat(64);
   const sign = (alg: string, key = secret) => issuer.token({}, { alg, key: Buffer.from(key) });
   let gate: Gate;
-  const enter = (token: string): Promise<Verdict> => authorize(bearing(token), gate);
+  const enter = (token: string): Promise<Admission> => authorize(bearing(token), gate);
 
   test.each(['HS256', 'HS384', 'HS512'])('%s lets in', async (alg) => {
     gate = gateWith(fixedKeys(secret));
@@ -256,22 +350,46 @@ describe('with a secret', () => {
       expect(api.requests).toBe(3);
     });
 
-    test.each<SecretsAnswer>(['hang', 'stall', { status: 400, error: 'AccessDeniedException' }])(
-      'it lives on where it cannot be read: %j',
-      async (answer) => {
-        expect(await enter(await sign('HS256'))).toEqual(allowed);
-        api.answer(answer);
-        now += keyLimits.freshMs - 1000;
-        const late = await issuer.token({ exp: seconds() + 3600 }, { alg: 'HS256', key: Buffer.from(secret) });
-        now += 1000;
-        expect(await enter(late)).toEqual(allowed);
-        expect(lines.join()).toContain('The keys of tokens cannot be had');
-      },
-    );
+    test('a token that no secret could verify makes no request for it', async () => {
+      expect(await enter(await issuer.token())).toEqual(unauthorized('wrong_algorithm'));
+      expect(api.requests).toBe(0);
+    });
+
+    test.each<[string, () => void]>([
+      ['denied', () => api.answer({ status: 400, error: 'AccessDeniedException' })],
+      ['deleted', () => api.answer({ status: 400, error: 'ResourceNotFoundException' })],
+      ['marked for deletion', () => api.answer({ status: 400, error: 'InvalidRequestException' })],
+      ['emptied', () => Object.assign(api, { secret: '' })],
+      ['cut short', () => Object.assign(api, { secret: secret.slice(0, 31) })],
+    ])('where it is %s, it is taken for five minutes at most', async (_, withdraw) => {
+      const late = await issuer.token({ exp: seconds() + 3600 }, { alg: 'HS256', key: Buffer.from(secret) });
+      expect(await enter(late)).toEqual(allowed);
+      withdraw();
+      now += keyLimits.freshMs - 1;
+      expect(await enter(late)).toEqual(allowed);
+      now += 1;
+      await expect(enter(late)).rejects.toThrow('The secret of tokens cannot be used');
+      expect(lines.join()).toContain('The keys of tokens cannot be had');
+    });
+
+    test.each<SecretsAnswer>([
+      'hang',
+      'stall',
+      { status: 500, error: 'InternalServiceError' },
+      { status: 400, error: 'ThrottlingException' },
+    ])('it lives on where it cannot be read: %j', async (answer) => {
+      expect(await enter(await sign('HS256'))).toEqual(allowed);
+      api.answer(answer);
+      now += keyLimits.freshMs - 1000;
+      const late = await issuer.token({ exp: seconds() + 3600 }, { alg: 'HS256', key: Buffer.from(secret) });
+      now += 1000;
+      expect(await enter(late)).toEqual(allowed);
+      expect(lines.join()).toContain('The keys of tokens cannot be had');
+    });
 
     test('nobody is let in where it is too short, and the log says so but not what it is', async () => {
       api.secret = 'hunter2';
-      await expect(enter(await sign('HS256', 'hunter2-hunter2-hunter2-hunter2-'))).rejects.toThrow(/32 bytes/);
+      await expect(enter(await sign('HS256', 'hunter2-hunter2-hunter2-hunter2-'))).rejects.toThrow();
       expect(lines.join()).toContain('less than 32 bytes');
       expect(lines.join()).not.toContain('hunter2');
     });
@@ -289,7 +407,7 @@ describe('the origin', () => {
   test.each([{ origin: 'https://app.example' }, { Origin: 'http://localhost:8080' }, {}])(
     'may be in %j',
     async (headers) => {
-      expect(await enter(headers)).toEqual({ verdict: 'allowed', principal: undefined });
+      expect(await enter(headers)).toEqual({ result: 'allowed', principal: undefined });
     },
   );
 
@@ -303,17 +421,17 @@ describe('the origin', () => {
     'null',
     '',
   ])('may not be %j', async (origin) => {
-    expect(await enter({ origin })).toEqual({ verdict: 'forbidden', reason: 'origin' });
+    expect(await enter({ origin })).toEqual({ result: 'forbidden', reason: 'origin' });
   });
 
   test('may not be two, of which one is allowed', async () => {
     const origins = ['https://evil.example', 'https://app.example'];
-    expect(await enter({ origin: 'https://app.example' }, { origin: origins })).toMatchObject({ verdict: 'forbidden' });
+    expect(await enter({ origin: 'https://app.example' }, { origin: origins })).toMatchObject({ result: 'forbidden' });
   });
 
   test('is not asked for where none is listed', async () => {
     const gate = { allowedOrigins: [], verifyToken: undefined };
-    expect(await authorize({ headers: { origin: 'https://any.example' } }, gate)).toMatchObject({ verdict: 'allowed' });
+    expect(await authorize({ headers: { origin: 'https://any.example' } }, gate)).toMatchObject({ result: 'allowed' });
   });
 
   test('is looked at before the token', async () => {
@@ -322,7 +440,7 @@ describe('the origin', () => {
     expect(
       await authorize({ headers: { origin: 'https://evil.example', authorization: `Bearer ${token}` } }, gate),
     ).toEqual({
-      verdict: 'forbidden',
+      result: 'forbidden',
       reason: 'origin',
     });
   });
@@ -342,9 +460,9 @@ test('whatever stands in a token’s place, the answer is a verdict, and neither
   await fc.assert(
     fc.asyncProperty(fc.tuple(part, part, part), async (parts) => {
       const token = parts.join('.');
-      const verdict = await authorize(bearing(token), gate);
-      if (token !== valid) expect(verdict.verdict).toBe('unauthorized');
-      const told = `${JSON.stringify(verdict)} ${lines.join()}`;
+      const admission = await authorize(bearing(token), gate);
+      if (token !== valid) expect(admission.result).toBe('unauthorized');
+      const told = `${JSON.stringify(admission)} ${lines.join()}`;
       for (const each of parts.filter(({ length }) => length >= 8)) expect(told).not.toContain(each);
     }),
     { numRuns: 1000 },

@@ -71,10 +71,15 @@ describe('a route that says unauthorized', () => {
   });
 
   test('answers in time where @connections does not', async () => {
-    const startedAt = Date.now();
-    const answer = await invoke(await connections('hang', 'hang'), 700);
-    expect(JSON.parse(answer.body ?? '')).toEqual(frame);
-    // Far below the time that it would take otherwise, which is three seconds.
-    expect(Date.now() - startedAt).toBeLessThan(2500);
+    const api = await connections('hang', 'hang');
+    const answered: number[] = [];
+    const answers = [10_000, 700].map(async (remainingMs) => {
+      const answer = await invoke(api, remainingMs);
+      answered.push(remainingMs);
+      return answer;
+    });
+    for (const answer of await Promise.all(answers)) expect(JSON.parse(answer.body ?? '')).toEqual(frame);
+    // With time enough it takes three seconds.
+    expect(answered).toEqual([700, 10_000]);
   });
 });

@@ -138,13 +138,13 @@ describe('a custom resource', () => {
     expect(refused).toMatchObject({ message: 'CloudFormation does not take the answer: status 500' });
     expect(bucket.attempts).toHaveLength(4);
 
-    bucket.treat('hang');
+    bucket.treat('hang', 'hang');
     const context = { getRemainingTimeInMillis: () => 1500 };
     const hung = await invoke(request(), undefined, context).catch((error: Error) => error);
     expect(hung).toBeInstanceOf(Error);
 
     await bucket.close();
-    const gone = await invoke(request(), undefined, context).catch((error: Error) => error);
+    const gone = await invoke(request()).catch((error: Error) => error);
     expect(gone).toMatchObject({ message: expect.stringContaining('ECONNREFUSED') });
     const told = [refused, hung, gone].map((error) => (error as Error).stack);
     expect(JSON.stringify([told, logged])).not.toContain(bucket.signature);
@@ -174,6 +174,12 @@ describe('a custom resource', () => {
     ['an event without a URL', {}],
     ['a URL that is none', { RequestType: 'Create', ResponseURL: 'c2VjcmV0' }],
     ['a URL in plain text to elsewhere', { RequestType: 'Create', ResponseURL: 'http://127.0.0.1.example/c2VjcmV0' }],
+    [
+      'a URL with a host for a password',
+      { RequestType: 'Create', ResponseURL: 'http://127.0.0.1:80@c2VjcmV0.example/' },
+    ],
+    ['a URL with a password', { RequestType: 'Create', ResponseURL: 'https://user:c2VjcmV0@s3.example/' }],
+    ['a URL with a user', { RequestType: 'Create', ResponseURL: 'http://c2VjcmV0@127.0.0.1/' }],
     ['a URL of a file', { RequestType: 'Create', ResponseURL: 'file:///c2VjcmV0' }],
   ])('does nothing for %s, for there is nobody to answer', async (_, event) => {
     let asked = 0;

@@ -127,6 +127,11 @@ export function describeTopology(name: string, startBroker: (user: string) => Pr
       expect(await exists(`${names.wsQueue}.1`)).toBe(false);
     });
 
+    test('declares them when it is invoked by hand, and says so', async () => {
+      expect(await deployed().invoke({})).toEqual({ Declared: ofShards(1).join(', '), Kept: '' });
+      expect(await existing(ofShards(1))).toBe('111');
+    });
+
     test('changes nothing where it runs again, and a shard more is one queue more', async () => {
       await request('Create', { REPLY_SHARDS: '2' });
       for (const queue of ofShards(2)) client.channel.sendToQueue(queue, Buffer.from('x'), { persistent: true });

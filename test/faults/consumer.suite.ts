@@ -31,14 +31,14 @@ export function describeConsumerFaults(broker: TestBroker): void {
       };
     });
 
-    fault(broker, 'consumer times out in mid-batch', { consumerTimeoutMs: 5000 }, async (rig) => {
+    fault(broker, 'consumer times out in mid-batch', { consumerTimeoutMs: 12_000 }, async (rig) => {
       const { consumer } = rig;
       const running = rig.load();
       await delivering(rig);
       inMidBatch(rig, 1, () => consumer.freeze());
       await running.done;
       return (row) => {
-        expect(consumer.failures).toEqual(['consumer timed out after 5000 ms']);
+        expect(consumer.failures).toEqual(['consumer timed out after 12000 ms']);
         expect(consumer.starts).toBe(2);
         expect(row.delivered).toBe(row.messages);
         expect(row.duplicated).toBeGreaterThan(0);

@@ -1,14 +1,25 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose';
+import {
+  type CryptoKey,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  type JWK,
+  type JWTHeaderParameters,
+  SignJWT,
+} from 'jose';
 
 /** An issuer of tokens with real keys, which publishes them at a JWKS URL and fails as a test wants it. */
 export interface Issuer {
   jwksUrl: string;
   issuer: string;
   audience: string;
-  /** A token of alice's for five minutes, by the newest key. */
-  token(claims?: Claims, options?: { alg?: string; kid?: string; key?: CryptoKey | Uint8Array }): Promise<string>;
+  /** A token of alice's for five minutes, by the newest key; with `kid` undefined it names none. */
+  token(
+    claims?: Claims,
+    options?: { alg?: string; kid?: string | undefined; key?: CryptoKey | Uint8Array },
+  ): Promise<string>;
   /** From now on there is one key, another one. */
   rotate(): Promise<void>;
   /** The newest public key, as text. */
@@ -52,7 +63,7 @@ export async function startIssuer(alg = 'ES256'): Promise<Issuer> {
       const now = Math.floor(Date.now() / 1000);
       const usual = { iss: issuer.issuer, aud: issuer.audience, sub: 'alice', exp: now + 300, iat: now };
       return new SignJWT({ ...usual, ...claims })
-        .setProtectedHeader({ alg, kid: `key-${generation}`, ...header })
+        .setProtectedHeader({ alg, kid: `key-${generation}`, ...header } as JWTHeaderParameters)
         .sign(key);
     },
     async rotate() {

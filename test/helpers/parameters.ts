@@ -14,13 +14,6 @@ export function usualTexts(): Record<string, string> {
 export function parametersOf(texts: Readonly<Record<string, unknown>>, stage = 'dev'): Parameters {
   return readParameters(
     { ...usualTexts(), ...texts },
-    {
-      service: 'ws-gateway',
-      stage,
-      apiQueue: 'api_queue',
-      wsQueue: 'ws_queue',
-      requestStyle: 'event',
-      localJwtSecret: undefined,
-    },
+    { service: 'ws-gateway', stage, region: 'eu-west-1', named: Object.keys(texts), laptop: undefined },
   );
 }

@@ -6,7 +6,7 @@ import { alarms } from '../../infra/aws/alarms';
 import { dashboard } from '../../infra/aws/dashboard';
 import { functionSettings } from '../../infra/aws/functions';
 import { functionId } from '../../infra/aws/intrinsics';
-import { queues } from '../../infra/aws/queues';
+import { mappingId, queues } from '../../infra/aws/queues';
 import type { Parameters } from '../../infra/parameters';
 import { metricUnits } from '../../lib/metrics';
 import { parametersOf } from '../helpers/parameters';
@@ -168,9 +168,9 @@ describe('replies that wait', () => {
   test('are watched in each shard, with the batch that the mappings have', () => {
     const names = Object.keys(alarms(large)).filter((id) => id.startsWith('RepliesStalled'));
     expect(names).toEqual([0, 1, 2, 3].map((shard) => `RepliesStalledAlarm${shard || ''}`));
-    const mapping = queues(large).ConsumerMapping?.Properties as { BatchSize: number };
+    const mapping = queues(large)[mappingId('Consumer', 'ws_queue')]?.Properties as { BatchSize: number };
     const expressions = alarmsOf(large).map(({ Metrics }) => Metrics[0]?.Expression ?? '');
-    expect(expressions.filter((text) => text.includes(`waiting > ${mapping.BatchSize} * runs`))).toHaveLength(4);
+    expect(expressions.filter((text) => text.includes(`waiting > ${mapping.BatchSize} * runs / 4`))).toHaveLength(4);
   });
 
   test('are seen in the growth of all queues, where the broker tells of no single one', () => {

@@ -16,8 +16,10 @@ test('the banner lists the queues, and of many the first and the last', () => {
   expect(queuesLine(32)).toBe('  Queues      api_queue, ws_queue, ws_queue.1, ..., ws_queue.31, ws_queue.dead');
 });
 
-test('the banner says how to connect, with a token where one is asked for', () => {
+test('the banner says who may connect and how, with a token where one is asked for', () => {
+  expect(lineWith('Clients')).toBe('  Clients     anybody; AUTH=jwt asks for tokens');
   expect(lineWith('wscat')).toBe('  npx wscat -c ws://localhost:3001');
+  expect(lineWith('Clients', { asksForTokens: true })).toBe('  Clients     with a token');
   const line = lineWith('wscat', { asksForTokens: true });
   expect(line).toBe('  npx wscat -c ws://localhost:3001 -s gateway.v1 -s bearer.<token>');
 });

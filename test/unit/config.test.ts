@@ -97,7 +97,10 @@ describe('the configuration', () => {
     'http://127.0.0.1:80@issuer.example/',
     'no URL',
     'file:///jwks',
-  ])('fetches no keys that somebody on the way could change: %s', (JWT_JWKS_URL) => {
+    'https://user:hunter2@issuer.example/jwks',
+    'https://user@issuer.example/jwks',
+    'http://127.0.0.1:8080@localhost/jwks',
+  ])('fetches no keys that somebody on the way could change, nor with a password: %s', (JWT_JWKS_URL) => {
     expect(() => readConfig(['JWT_JWKS_URL'], { JWT_JWKS_URL })).toThrow(/JWT_JWKS_URL is not valid/);
   });
 
@@ -130,6 +133,10 @@ describe('the configuration', () => {
       expect(() => origins(`https://app.example,${wrong}`)).toThrow(
         /ALLOWED_ORIGINS is not valid; it should be origins/,
       );
+    }
+    // They would let in pages from anywhere.
+    for (const none of [',', ' ', ' , ,']) {
+      expect(() => origins(none)).toThrow(/ALLOWED_ORIGINS is not valid; it should be origins/);
     }
   });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { alarms } from '../../infra/aws/alarms';
-import { parameterNames } from '../../infra/parameters';
+import { parameterNames } from '../../infra/parameter-schemas';
 import { parametersOf as read, usualTexts } from '../helpers/parameters';
 
 const root = join(__dirname, '..', '..');

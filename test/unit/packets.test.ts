@@ -55,6 +55,13 @@ describe('a request', () => {
     expect(metadata).not.toHaveProperty('user_id');
   });
 
+  test('has no metadata of the client in any spelling: readers may not regard the case of names', () => {
+    const data = JSON.parse('{"Metadata":{"user_id":"root"},"METADATA":1,"metadata":2,"__proto__":3,"prompt":"hi"}');
+    const body = JSON.parse(String(buildRequest({ ...request, data }, route).body));
+    expect(Object.keys(body.data).sort()).toEqual(['__proto__', 'metadata', 'prompt']);
+    expect(body.data.metadata).toMatchObject({ socket_id: 'L0SM9cOFvHcCIhw=' });
+  });
+
   test('says whose it is, where that is known', () => {
     const forged = { ...request, userId: 'alice', data: { metadata: { user_id: 'root' } } };
     expect(JSON.parse(String(buildRequest(forged, route).body)).data.metadata.user_id).toBe('alice');
@@ -140,9 +147,12 @@ describe('a reply as a Nest event', () => {
     });
   });
 
-  test('for another connection than that of its correlationId does not carry that one’s id', () => {
+  test('for another connection than that of its correlationId is malformed', () => {
     const body = { pattern: 'recv', data: { metadata: { socket_id: 'other' } } };
-    expect(reply(body, { correlationId })).toMatchObject({ connectionId: 'other', clientId: null });
+    expect(reply(body, { correlationId })).toMatchObject({
+      kind: 'malformed',
+      reason: 'metadata.socket_id and the correlationId name different connections',
+    });
   });
 
   test.each(['ack', 'error', 'pong', 'session'])('may not pass for the gateway’s own event "%s"', (event) => {
@@ -166,7 +176,10 @@ describe('a reply', () => {
   const [messageId, another] = ['018bcfe5-6800-7c7d-9a53-2f8f6f1f3c11', '018bcfe5-6800-7c7d-9a53-2f8f6f1f3c12'];
   const { traceparent } = request;
   const correlated = encodeCorrelation({ ...request, messageId });
-  const event = (message_id: unknown) => ({ pattern: 'recv', data: { metadata: { socket_id: 'c-1', message_id } } });
+  const event = (message_id: unknown) => ({
+    pattern: 'recv',
+    data: { metadata: { socket_id: request.connectionId, message_id } },
+  });
 
   test('says which message it answers, by its metadata or its correlationId', () => {
     expect(reply(event(another), { correlationId: correlated })).toMatchObject({ inReplyTo: another });

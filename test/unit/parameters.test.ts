@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { parameterNames } from '../../infra/parameters';
-import { parametersOf as read } from '../helpers/parameters';
+import { parameterNames } from '../../infra/parameter-schemas';
+import { readParameters } from '../../infra/parameters';
+import { parametersOf as read, usualTexts } from '../helpers/parameters';
 
 const jwt = { auth: 'jwt', jwtIssuer: 'https://id.test/', jwtAudience: 'gate', jwksUrl: 'https://id.test/jwks' };
 const existing = {
@@ -11,6 +12,7 @@ const existing = {
   brokerArn: 'arn:aws:mq:eu-west-1:123456789012:broker:rabbit:b-1234-ab',
   brokerSecretArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:rabbit-a1b2c3',
   brokerHost: 'b-1234-ab.mq.eu-west-1.on.aws',
+  brokerInstanceType: 'mq.m7g.large',
 };
 
 describe('the parameters of a deployment', () => {
@@ -68,12 +70,43 @@ describe('the parameters of a deployment', () => {
     [{ ...existing, brokerSubnets: 'subnet-1' }, 'dev', /brokerSubnets and brokerSecurityGroups/],
     [{ brokerInstanceType: 'mq.m9.large' }, 'dev', /brokerConnections is not set.*mq\.m9\.large/],
     [{ brokerInstanceType: 'mq.t3.micro' }, 'dev', /creates no RabbitMQ on mq\.t3\.micro/],
-    [{ replyShards: '0' }, 'dev', /replyShards is not valid; it should be a number from 1 to 32/],
+    [{ brokerEngineVersion: '4.2' }, 'dev', /brokerConnections is not set.*mq\.m7g\.medium with RabbitMQ 4\.2/],
+    [
+      { brokerEngineVersion: '4.2', brokerInstanceType: 'mq.m5.large', brokerConnections: '100' },
+      'dev',
+      /RabbitMQ 4\.2 runs on mq\.m7g only/,
+    ],
+    [{ ...existing, brokerSecretArn: existing.brokerSecretArn.slice(0, -7) }, 'dev', /brokerSecretArn is not valid/],
+    [
+      { ...existing, brokerArn: existing.brokerArn.replace('eu-west-1', 'us-east-1') },
+      'dev',
+      /brokerArn is of us-east-1, and the deployment of eu-west-1/,
+    ],
+    [{ availabilityZones: 'us-east-1a' }, 'dev', /availabilityZones is not valid; it should be two availability zones/],
+    [{ wsQueue: 'amq.mine' }, 'dev', /wsQueue is not valid; it should be the name of a queue/],
+    [{ requestStyle: 'reply' }, 'dev', /requestStyle is not valid; it should be event or rpc/],
+    [{}, 'x'.repeat(40), /the stage x+ is too long/],
+    [{ replyShards: '0' }, 'dev', /replyShards is not valid; it should be the number of queues for replies, 1 to 32/],
     [{ replyShards: '33' }, 'dev', /replyShards/],
     [{ replyShards: 'x' }, 'dev', /replyShards/],
     [{ logRetentionInDays: '31' }, 'dev', /logRetentionInDays is not valid; it should be one of 1, 3, 5/],
     [{ auth: 'jwt' }, 'dev', /jwtIssuer must be set.*jwtAudience must be set.*exactly one of jwksUrl and jwtSecretArn/],
-    [{ ...jwt, jwksUrl: 'http://id.test/jwks' }, 'dev', /jwksUrl is not valid; it should be an https URL/],
+    [{ ...jwt, jwksUrl: 'http://id.test/jwks' }, 'dev', /jwksUrl is not valid; it should be https/],
+    [{ ...jwt, jwksUrl: 'http://localhost:3000/jwks' }, 'dev', /jwksUrl is of this machine/],
+    [{ ...jwt, jwksUrl: 'https://[bad/' }, 'dev', /jwksUrl is not valid/],
+    [{ ...jwt, auth: '' }, 'live', /jwtIssuer, jwtAudience, jwksUrl given, and auth is none: set auth to jwt/],
+    [{ ...existing, broker: '' }, 'dev', /broker is not set/],
+    [{ ...existing, broker: 'managed' }, 'prod', /brokerArn is set, and means nothing with broker managed/],
+    [{ ...existing, brokerAccess: 'private' }, 'dev', /brokerAccess is set, and means nothing with broker existing/],
+    [
+      { ...existing, brokerInstanceType: '' },
+      'dev',
+      /brokerConnections is not set, and the limit of an existing broker/,
+    ],
+    [{ alarmTopicARN: 'arn' }, 'dev', /there is no parameter alarmTopicARN/],
+    [{ wsQueue: 'api_queue' }, 'dev', /must be different queues/],
+    [{ apiQueue: 'ws_queue.2', replyShards: '3' }, 'dev', /must be different queues/],
+    [{ allowedOrigins: 'app.example' }, 'dev', /allowedOrigins is not valid; it should be origins such as/],
     [{ ...jwt, jwtSecretArn: existing.brokerSecretArn }, 'dev', /exactly one of jwksUrl and jwtSecretArn/],
     [{ auth: 'none' }, 'prod', /auth is none on the stage prod.*allowNoAuth/],
     [{}, 'prod', /jwtIssuer must be set/],
@@ -85,6 +118,24 @@ describe('the parameters of a deployment', () => {
     const attempt = () => read({ broker: 'hunter2', auth: 'hunter2', replyShards: 'hunter2' });
     expect(attempt).toThrow(/broker is not valid.*replyShards is not valid.*auth is not valid/);
     expect(attempt).not.toThrow(/hunter2/);
+  });
+
+  test('are told as variables, and may be set as those, on a laptop alone', () => {
+    const environment = { AUTH: 'jwt', JWT_ISSUER: 'me', REPLY_SHARDS: '40', EXAMPLE_WORKER: '' };
+    const surroundings = { service: 's', stage: 'dev', region: 'eu-west-1', named: [] };
+    const attempt = () => readParameters(usualTexts(), { ...surroundings, laptop: environment });
+    expect(attempt).toThrow(
+      /REPLY_SHARDS is not valid.*JWT_AUDIENCE must be set.*exactly one of JWT_SECRET, JWT_JWKS_URL/,
+    );
+    const right = { ...environment, REPLY_SHARDS: '4', JWT_AUDIENCE: 'gate', JWT_SECRET: 'x'.repeat(32) };
+    const parameters = readParameters(usualTexts(), { ...surroundings, laptop: right });
+    expect(parameters).toMatchObject({
+      replyShards: 4,
+      exampleWorker: true,
+      auth: { keys: { secret: 'x'.repeat(32) } },
+    });
+    const told = { ...usualTexts(), exampleWorker: 'false' };
+    expect(readParameters(told, { ...surroundings, laptop: right }).exampleWorker).toBe(false);
   });
 
   test('let a prod stage go without tokens where that is said twice', () => {

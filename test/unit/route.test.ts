@@ -4,8 +4,8 @@ import { GatewayError } from '../../lib/errors';
 import { ackFrame } from '../../lib/frames';
 import type { LogFields } from '../../lib/log';
 import { sentAtOf } from '../../lib/message-id';
+import { refusalOf } from '../../lib/metrics';
 import { messageRoute } from '../../lib/route';
-import { refusalOf } from '../../lib/sender';
 import { silentLog } from '../helpers/silent-log';
 
 const context = { getRemainingTimeInMillis: () => 10_000 } as Context;

@@ -8,7 +8,7 @@ export function keepsTheTable({ template, combination: { stage } }: Packaged): s
   return ofType(template, 'AWS::DynamoDB::Table').flatMap(([id, properties]) => {
     const { BillingMode, TimeToLiveSpecification, PointInTimeRecoverySpecification, SSESpecification } = properties;
     const { DeletionPolicy, UpdateReplacePolicy } = template.Resources[id] as unknown as Record<string, unknown>;
-    const policies = isProduction ? ['Retain', 'Retain'] : ['Delete', 'Delete'];
+    const policies = isProduction ? ['RetainExceptOnCreate', 'Retain'] : ['Delete', 'Delete'];
     return [
       ...(BillingMode === 'PAY_PER_REQUEST' ? [] : [`${id}: is paid ${BillingMode}`]),
       ...(TimeToLiveSpecification?.Enabled === true ? [] : [`${id}: keeps rows for ever`]),

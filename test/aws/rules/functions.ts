@@ -40,7 +40,7 @@ export function logsEnd({ template }: Packaged): string[] {
 }
 
 /** https://docs.aws.amazon.com/amazon-mq/latest/developer-guide/rabbitmq-resource-limits.html */
-const connectionLimits: Record<string, number> = { 'mq.t3.micro': 500, 'mq.m7g.medium': 300, 'mq.m7g.large': 5000 };
+const connectionLimits: Record<string, number> = { 'mq.m7g.medium': 300, 'mq.m7g.large': 5000 };
 /** Of an account; at least 100 must stay unreserved. */
 const accountConcurrency = 1000;
 

@@ -66,12 +66,8 @@ function ingress(template: PackagedTemplate): [id: string, rule: Record<string, 
   ];
 }
 
-/** Routes by a NAT gateway, and what ties a subnet to them. */
+/** Default routes of the private subnets, and what ties any subnet to its routes: those of the NAT gateways too. */
 function waysOut(template: PackagedTemplate): string[] {
   const routes = ofType(template, 'AWS::EC2::Route').filter(([, { NatGatewayId }]) => NatGatewayId !== undefined);
-  const tables = new Set(routes.map(([, { RouteTableId }]) => textOf(RouteTableId)));
-  const ties = ofType(template, 'AWS::EC2::SubnetRouteTableAssociation').filter(([, { RouteTableId }]) =>
-    tables.has(textOf(RouteTableId)),
-  );
-  return [...routes, ...ties].map(([id]) => id);
+  return [...routes, ...ofType(template, 'AWS::EC2::SubnetRouteTableAssociation')].map(([id]) => id);
 }

@@ -66,6 +66,8 @@ const withoutResource = new Set([...readsQueue, ...inNetwork]);
 
 function servicesGrant(functionKey: string, functionName: string, combination: Combination): string[] {
   const log = `arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:/aws/lambda/${functionName}:*`;
+  const arn = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:${functionName}`;
+  const byItsCode = JSON.stringify({ ArnEquals: { 'lambda:SourceFunctionArn': { 'Fn::Sub': arn } } });
   const isPrivate = ['managed private', 'existing in a network'].includes(combination.broker);
   const reads = ['consumer', 'worker'].includes(functionKey);
   const runsInNetwork = isPrivate && (reads || ['send', 'topology'].includes(functionKey));
@@ -74,7 +76,7 @@ function servicesGrant(functionKey: string, functionName: string, combination: C
     `logs:CreateLogStream on ${log}`,
     `logs:PutLogEvents on ${log}`,
     ...(reads ? [`mq:DescribeBroker on ${broker(combination)}`] : []),
-    ...[...network].map((action) => `${action} on *`),
+    ...[...network].flatMap((action) => [`${action} on *`, `no ${action} on * when ${byItsCode}`]),
   ];
 }
 
@@ -110,10 +112,16 @@ function grantsOf(template: Template, role: string): string[] {
     ...ManagedPolicyArns.map((arn: unknown) => `all of ${textOf(arn)}`),
     ...statements.flatMap((statement: Record<string, unknown>) =>
       list(statement.Action).flatMap((action) =>
-        list(statement.Resource).map((resource) => `${action} on ${textOf(resource)}`),
+        list(statement.Resource).map(
+          (resource) => `${statement.Effect === 'Deny' ? 'no ' : ''}${action} on ${textOf(resource)}${when(statement)}`,
+        ),
       ),
     ),
   ];
+}
+
+function when({ Condition }: Record<string, unknown>): string {
+  return Condition === undefined ? '' : ` when ${JSON.stringify(Condition)}`;
 }
 
 /** Wherever a statement allows something: in roles, and in the policies of other resources. */

@@ -15,6 +15,10 @@ export function declaresWhatIsRead({ template, combination: { shards, parameters
     ...different('the topology declares', declared, ['api_queue', ...replies, 'ws_queue.dead']),
     ...different('the consumer reads', readBy('ConsumerLambdaFunction'), replies),
     ...different('the worker reads', readBy('WorkerLambdaFunction'), requests),
+    // It names the queues for replies.
+    ...(list(template.Resources.SendLambdaFunction?.DependsOn ?? []).includes('Topology')
+      ? []
+      : ['send: does not wait for Topology']),
     ...mappings.flatMap(([id, { Queues, BatchSize, MaximumBatchingWindowInSeconds, SourceAccessConfigurations }]) => [
       ...list(Queues)
         .filter((queue) => !declared.includes(queue))
