@@ -30,13 +30,12 @@ export function openLog(functionName: string): Log {
   return createLog(functionName);
 }
 
-/** Nobody collects them where no namespace is set; a laptop has one, for it runs what is deployed, and disables them. */
+/** Nobody collects them where no namespace is set. */
 export function openMetrics(): Metrics {
-  const names = ['POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_METRICS_DISABLED'] as const;
-  const { POWERTOOLS_METRICS_NAMESPACE: namespace, POWERTOOLS_METRICS_DISABLED: disabled } = readConfig(names);
-  if (namespace === undefined || disabled === 'true') return noMetrics;
+  const { METRICS_NAMESPACE } = readConfig(['METRICS_NAMESPACE']);
+  if (METRICS_NAMESPACE === undefined) return noMetrics;
   // Lambda's console writes before a line what CloudWatch would not read past.
-  return emfMetrics(namespace, (line) => process.stdout.write(`${line}\n`));
+  return emfMetrics(METRICS_NAMESPACE, (line) => process.stdout.write(`${line}\n`));
 }
 
 export function openConnections(): Connections {

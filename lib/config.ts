@@ -105,11 +105,10 @@ export const variables = {
     ),
     looksLike: 'origins such as https://app.example,http://localhost:8080, without a path, or empty for any',
   },
-  POWERTOOLS_METRICS_NAMESPACE: {
+  METRICS_NAMESPACE: {
     schema: v.optional(v.pipe(v.string(), v.regex(/^(?!AWS\/)[\w.\-/#:]{1,255}$/))),
     looksLike: 'the namespace of the metrics in CloudWatch, such as ws-gateway-dev, or empty',
   },
-  POWERTOOLS_METRICS_DISABLED: { schema: v.optional(v.picklist(['true', 'false'])), looksLike: 'true or false' },
   // Of the local stack alone.
   WEBSOCKET_PORT: { schema: port('3001'), looksLike: portNumber },
   LAMBDA_PORT: { schema: port('3002'), looksLike: portNumber },

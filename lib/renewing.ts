@@ -27,9 +27,9 @@ export class WithdrawnError extends Error {
   override readonly name = 'WithdrawnError';
 }
 
-/** Once, however many wait for it. */
+/** @param fetchValue is called once at a time, however many wait for it. */
 export function renewing<T>(
-  fetch: () => Promise<T>,
+  fetchValue: () => Promise<T>,
   { freshMs, cooldownMs, pauseMs, keptMs }: RenewalLimits,
   now: () => number = Date.now,
 ): Renewing<T> {
@@ -45,7 +45,7 @@ export function renewing<T>(
   const fetchOnce = (): Promise<T> => {
     if (fetching !== undefined) return fetching;
     triedAt = now();
-    fetching = fetch()
+    fetching = fetchValue()
       .then((value) => {
         const fetchedAt = now();
         last = { value, freshUntil: fetchedAt + freshMs, keptUntil: fetchedAt + keptMs };

@@ -58,7 +58,8 @@ export async function startStack(
     AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? 'local',
     AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? 'local',
     POWERTOOLS_LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
-    POWERTOOLS_METRICS_DISABLED: 'true',
+    // Nobody collects metrics here.
+    METRICS_NAMESPACE: '',
   };
   routeAsApiGateway(service);
   if (service.functions.authorizer) service.functions.authorizer.handler = 'infra/local/unauthorized.handler';
