@@ -7,7 +7,7 @@ import { type BuildOptions, build, context, type OutputFile } from 'esbuild';
  * The bundles of the functions: `functions/<name>.ts` becomes `dist/<name>.js`, one CommonJS file that needs nothing
  * beside it. A file is replaced at once and only when its content has changed, so that a running stack never reads
  * half a bundle and reloads only what is new. A minified bundle has a source map, `dist/<name>.js.map`, of which it says
- * nothing itself: it is for who reads a stack in the logs, and is not deployed.
+ * nothing itself: it is for who reads a stack in the logs, and is not deployed. Those of the local stack are apart.
  */
 
 export interface BuildResult {
@@ -15,15 +15,15 @@ export interface BuildResult {
   changed: string[];
 }
 
-/** Builds once. `minify` for the cloud; otherwise the bundles stay readable. */
-export async function buildFunctions(root: string, { minify }: { minify: boolean }): Promise<BuildResult> {
-  const { outputFiles } = await build(await bundleOptions(root, { minify }));
-  return { changed: await writeChanged(outputFiles) };
+/** Builds once, for the cloud. */
+export async function buildFunctions(root: string): Promise<void> {
+  const { outputFiles } = await build(await bundleOptions(root, { minify: true }));
+  await writeChanged(outputFiles);
 }
 
 /**
- * Builds, then again within a moment of every change of a source, until closed. A source that does not compile changes
- * nothing.
+ * Builds for the local stack, readable, then again within a moment of every change of a source, until closed. A source that
+ * does not compile changes nothing.
  */
 export async function watchFunctions(
   root: string,
@@ -77,6 +77,9 @@ export async function watchFunctions(
 /** Editors write a file in several steps. */
 const settleMs = 50;
 
+/** Where those of the local stack are. */
+export const localFolder = 'dist/local';
+
 /** What esbuild is told; the output is the caller's to write. */
 export async function bundleOptions(
   root: string,
@@ -86,7 +89,8 @@ export async function bundleOptions(
   return {
     absWorkingDir: root,
     entryPoints: functions.filter((file) => file.endsWith('.ts')).map((file) => join('functions', file)),
-    outdir: 'dist',
+    // A running stack and a packaging do not take each other's.
+    outdir: minify ? 'dist' : localFolder,
     bundle: true,
     write: false,
     platform: 'node',

@@ -82,7 +82,7 @@ export default class GatewayPlugin {
     } catch (error) {
       this.#fail(error);
     }
-    await buildFunctions(this.#serverless.serviceDir, { minify: true });
+    await buildFunctions(this.#serverless.serviceDir);
   }
 
   #start(): Promise<void> {

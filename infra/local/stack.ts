@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { readConfig } from '../../lib/config';
-import { watchFunctions } from '../build';
+import { localFolder, watchFunctions } from '../build';
 import { type QueueDeclaration, topology } from '../topology';
 import { banner } from './banner';
 import { startMapping } from './event-source/mapping';
@@ -62,6 +62,9 @@ export async function startStack(
     METRICS_NAMESPACE: '',
   };
   routeAsApiGateway(service);
+  for (const definition of Object.values(service.functions)) {
+    definition.handler = definition.handler.replace(/^dist(?=\/)/, localFolder);
+  }
   if (service.functions.authorizer) service.functions.authorizer.handler = 'infra/local/unauthorized.handler';
 
   const queues = queuesOf(service);

@@ -5,7 +5,7 @@
  */
 exports.handler = async (event, context) => {
   // Each time anew: Node's cache has the last bundle.
-  const { handler } = require('../../dist/authorizer.js');
+  const { handler } = require('../../dist/local/authorizer.js');
   try {
     return await handler(event, context);
   } catch (error) {

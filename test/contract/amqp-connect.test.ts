@@ -30,7 +30,7 @@ describe('a broker that ends the connection as it opens it', () => {
   let server: Server;
   let send: FunctionProcess | undefined;
 
-  beforeAll(() => buildFunctions(root, { minify: true }), 60_000);
+  beforeAll(() => buildFunctions(root), 60_000);
   afterEach(async () => {
     await send?.kill();
     for (const socket of sockets) socket.destroy();

@@ -22,7 +22,7 @@ describe('the metrics that are written by', () => {
 
   beforeAll(async () => {
     process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-    await buildFunctions(root, { minify: true });
+    await buildFunctions(root);
     broker = await startBroker({ port: 0 });
     table = await startTableApi();
     api = await startManagementApi((...post) => answer(...post));

@@ -20,7 +20,7 @@ describe('on SIGTERM', () => {
   let send: FunctionProcess | undefined;
 
   beforeAll(async () => {
-    await buildFunctions(root, { minify: true });
+    await buildFunctions(root);
     folder = await mkdtemp(join(tmpdir(), 'ws-gateway-sigterm-'));
   }, 60_000);
   beforeEach(async () => {

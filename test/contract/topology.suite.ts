@@ -33,7 +33,7 @@ export function describeTopology(name: string, startBroker: (user: string) => Pr
     let opened: { close(): Promise<void> | void }[];
 
     beforeAll(async () => {
-      await buildFunctions(root, { minify: true });
+      await buildFunctions(root);
       broker = await startBroker(user);
       await broker.setPassword(password);
       const { host } = new URL(broker.url);
