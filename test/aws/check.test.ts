@@ -61,7 +61,7 @@ test('parameters that make no deployment are refused with a line that says why',
     ['dev', { broker: 'kafka' }, 'broker is not valid; it should be managed or existing'],
     ['dev', { broker: 'existing' }, 'brokerArn must be set'],
     ['dev', { broker: 'existing', brokerArn, brokerSubnets: 'subnet-1' }, 'must be set both or neither'],
-    ['dev', { replyShards: '0' }, 'replyShards is not valid; it should be a number from 1 to 32'],
+    ['dev', { replyShards: '0' }, 'replyShards is not valid; it should be the number of queues for replies, 1 to 32'],
     ['dev', { replyShards: '33' }, 'replyShards is not valid'],
     ['dev', { replyShards: 'x' }, 'replyShards is not valid'],
   ];
