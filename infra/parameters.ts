@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { ConfigError, variables } from '../lib/config';
 import { type Given, type ParameterName, parameterNames, readTexts } from './parameter-schemas';
-import { topology } from './topology';
+import { areDifferentQueues } from './topology';
 
 /**
  * The parameters of a deployment (`--param="name=value"`): read from the texts of serverless.yml, with the defaults of
@@ -122,8 +122,7 @@ export function readParameters(texts: Readonly<Record<string, unknown>>, surroun
   const auth = authOf(given, surroundings, production, unreadable, fault);
   const { apiQueue, wsQueue, replyShards } = given;
   if (!['apiQueue', 'wsQueue', 'replyShards'].some((name) => unreadable.has(name as ParameterName))) {
-    const names = topology({ apiQueue, wsQueue, replyShards }).map(({ name }) => name);
-    if (new Set(names).size < names.length) {
+    if (!areDifferentQueues({ apiQueue, wsQueue, replyShards })) {
       fault('apiQueue and wsQueue (with its shards and its dead letters) must be different queues');
     }
   }
@@ -154,6 +153,11 @@ export function readParameters(texts: Readonly<Record<string, unknown>>, surroun
   };
 }
 
+/** RabbitMQ 4 runs on fewer types, has limits of its own, and no metrics of single queues. */
+export function isRabbitMq3(engineVersion: string): boolean {
+  return engineVersion.startsWith('3.');
+}
+
 /** Those that mean nothing for the other kind of broker. */
 const ofManaged = ['brokerAccess', 'availabilityZones'] as const;
 const ofExisting = ['brokerArn', 'brokerSecretArn', 'brokerHost', 'brokerSubnets', 'brokerSecurityGroups'] as const;
@@ -165,26 +169,25 @@ function brokerOf(
   fault: Fault,
 ): ManagedBroker | ExistingBroker {
   const { brokerEngineVersion: engineVersion = '' } = given;
-  const onFour = !engineVersion.startsWith('3.');
+  const onThree = isRabbitMq3(engineVersion);
   const foreign = given.broker === 'existing' ? ofManaged : ofExisting;
   for (const name of foreign) {
     if (given[name] !== undefined) fault(`${name} is set, and means nothing with broker ${given.broker}`);
   }
   const access = given.brokerAccess ?? (production ? 'private' : 'public');
-  const instanceType = given.brokerInstanceType ?? (given.broker === 'existing' ? undefined : instanceTypes[access]);
+  // Of an existing broker it may not be told.
+  const { brokerInstanceType: type = given.broker === 'existing' ? '' : instanceTypes[access] } = given;
   // On RabbitMQ 4 the limit is a setting of the broker.
-  const known = onFour ? undefined : connectionLimits[instanceType ?? ''];
+  const known = onThree ? connectionLimits[type] : undefined;
   const connectionLimit = given.brokerConnections ?? known ?? 0;
   if (connectionLimit === 0) {
-    const which = instanceType === undefined ? 'an existing broker' : `${instanceType} with RabbitMQ ${engineVersion}`;
+    const which = type === '' ? 'an existing broker' : `${type} with RabbitMQ ${engineVersion}`;
     fault(`brokerConnections is not set, and the limit of ${which} is not known here`);
   }
   if (given.broker !== 'existing') {
-    const { [access]: usual } = instanceTypes;
-    const type = instanceType ?? usual;
     // It runs brokers that exist, and creates none any more.
     if (type.startsWith('mq.t')) fault(`Amazon MQ creates no RabbitMQ on ${type}`);
-    if (onFour && !type.startsWith('mq.m7g.')) fault(`RabbitMQ ${engineVersion} runs on mq.m7g only, not on ${type}`);
+    if (!onThree && !type.startsWith('mq.m7g.')) fault(`RabbitMQ ${engineVersion} runs on mq.m7g only, not on ${type}`);
     return { kind: 'managed', name: `${service}-${stage}`, access, instanceType: type, engineVersion, connectionLimit };
   }
   const { brokerArn: arn = '', brokerSecretArn: secretArn = '', brokerHost: host = '' } = given;

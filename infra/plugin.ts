@@ -33,8 +33,6 @@ export default class GatewayPlugin {
 
   #addResources(): void {
     const { service, processedInput } = this.#serverless;
-    // Commands such as `sls print` of another service, or `sls plugin list`, have no gateway to complete.
-    if (service.custom?.gateway === undefined) return;
     try {
       const parameters = this.#parameters(processedInput.commands[0] === 'offline');
       const { functions, Resources, Outputs, extensions } = gatewayTemplate(parameters);

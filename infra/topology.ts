@@ -30,6 +30,12 @@ export function topology({ apiQueue, ...replies }: QueueNames): QueueDeclaration
   }));
 }
 
+/** Whether no queue of replies or dead letters is the queue of requests. */
+export function areDifferentQueues(names: QueueNames): boolean {
+  const [, ...others] = topology(names);
+  return others.every(({ name }) => name !== names.apiQueue);
+}
+
 /** `ws_queue`, `ws_queue.1`, `ws_queue.2`, ...: the plain name first, which a service may also know by itself. */
 export function replyQueues({ wsQueue, replyShards = 1 }: Omit<QueueNames, 'apiQueue'>): string[] {
   return Array.from({ length: replyShards }, (_, shard) => (shard === 0 ? wsQueue : `${wsQueue}.${shard}`));

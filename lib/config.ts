@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { mostReplyShards, topology } from '../infra/topology';
+import { areDifferentQueues, mostReplyShards } from '../infra/topology';
 
 /**
  * The configuration, from environment variables, validated when a function starts. A function reads only the part it
@@ -148,8 +148,7 @@ export function readConfig<Name extends VariableName>(
   const config = Object.fromEntries(entries);
   const { API_QUEUE, WS_QUEUE, REPLY_SHARDS, AMQP_URL, AMQP_SECRET_ARN } = config;
   if (faults.length === 0 && API_QUEUE !== undefined && WS_QUEUE !== undefined) {
-    const [, ...others] = topology({ apiQueue: API_QUEUE, wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS });
-    if (others.some(({ name }) => name === API_QUEUE)) {
+    if (!areDifferentQueues({ apiQueue: API_QUEUE, wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS })) {
       faults.push('API_QUEUE and WS_QUEUE (with its shards and its dead letters) must be different queues');
     }
   }

@@ -1,5 +1,5 @@
 import type { MetricName } from '../../lib/metrics';
-import type { Parameters } from '../parameters';
+import { isRabbitMq3, type Parameters } from '../parameters';
 import { functionId } from './intrinsics';
 
 /**
@@ -57,5 +57,5 @@ export function ofQueue({ broker }: Parameters, queue: string, MetricName: 'Cons
 
 /** Amazon MQ publishes none of single queues since RabbitMQ 4. */
 export function hasQueueMetrics({ broker }: Parameters): boolean {
-  return Number.parseInt(broker.engineVersion, 10) < 4;
+  return isRabbitMq3(broker.engineVersion);
 }

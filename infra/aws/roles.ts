@@ -69,12 +69,17 @@ export function roles(parameters: Parameters, functionKeys: readonly string[]): 
   );
 }
 
-function writeLog({ service, stage }: Parameters, functionKey: string): Statement {
-  const group = `/aws/lambda/${service}-${stage}-${functionKey}`;
+function writeLog(parameters: Parameters, functionKey: string): Statement {
+  const group = `/aws/lambda/${functionName(parameters, functionKey)}`;
   return allow(
     ['logs:CreateLogStream', 'logs:PutLogEvents'],
     sub(`arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:${group}:*`),
   );
+}
+
+/** As the framework names it. */
+function functionName({ service, stage }: Parameters, functionKey: string): string {
+  return `${service}-${stage}-${functionKey}`;
 }
 
 function managementArn({ stage }: Parameters): string {
@@ -93,11 +98,11 @@ const networkInterfaces = allow(
  * What Lambda does in the function's name is not for the code of the function, which could delete any network interface of
  * the account: https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
  */
-function denials({ service, stage }: Parameters, functionKey: string, statements: readonly Statement[]): Statement[] {
+function denials(parameters: Parameters, functionKey: string, statements: readonly Statement[]): Statement[] {
   const actions = statements.filter(({ Resource }) => Resource === '*').flatMap(({ Action }) => Action);
   if (actions.length === 0) return [];
   // By its name, for the function itself refers to its role.
-  const arn = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:${service}-${stage}-${functionKey}`;
+  const arn = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:${functionName(parameters, functionKey)}`;
   return [
     {
       Effect: 'Deny',

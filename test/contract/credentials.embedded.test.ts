@@ -1,14 +1,4 @@
-import { startBroker } from '../../infra/local/broker/broker';
+import { embeddedWithUser } from '../helpers/broker-with-user';
 import { describeCredentials } from './credentials.suite';
 
-describeCredentials('the embedded broker', async (user) => {
-  const users: Record<string, string> = { guest: 'guest' };
-  const { url, close } = await startBroker({ port: 0, users });
-  return {
-    url,
-    setPassword: async (password) => {
-      users[user] = password;
-    },
-    close,
-  };
-});
+describeCredentials('the embedded broker', embeddedWithUser);

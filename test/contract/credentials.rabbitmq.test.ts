@@ -1,12 +1,4 @@
-import { rabbitmqctl, rabbitmqUrl } from '../helpers/rabbitmq';
+import { rabbitmqWithUser } from '../helpers/broker-with-user';
 import { describeCredentials } from './credentials.suite';
 
-describeCredentials('RabbitMQ', async (user) => {
-  await rabbitmqctl('add_user', user, 'none');
-  await rabbitmqctl('set_permissions', user, '.*', '.*', '.*');
-  return {
-    url: rabbitmqUrl(),
-    setPassword: (password) => rabbitmqctl('change_password', user, password),
-    close: () => rabbitmqctl('delete_user', user),
-  };
-});
+describeCredentials('RabbitMQ', rabbitmqWithUser);

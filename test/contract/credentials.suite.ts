@@ -4,16 +4,9 @@ import { secretCredentials } from '../../lib/credentials';
 import type { GatewayError } from '../../lib/errors';
 import { AmqpPublisher } from '../../lib/publisher';
 import { openChannel, queueNames, type TestChannel } from '../helpers/amqp';
+import type { BrokerWithUser } from '../helpers/broker-with-user';
 import { type SecretsAnswer, type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
 import { startWire, type Wire } from '../helpers/wire';
-
-export interface BrokerWithUser {
-  /** With credentials that never change. */
-  url: string;
-  /** Of the user, who may do anything. */
-  setPassword(password: string): Promise<void>;
-  close(): Promise<void>;
-}
 
 /** How the publisher logs in, on any broker: by the real AWS SDK. */
 export function describeCredentials(name: string, startBroker: (user: string) => Promise<BrokerWithUser>): void {

@@ -9,12 +9,12 @@ import { buildFunctions } from '../../infra/build';
 import { topology } from '../../infra/topology';
 import { deleteQueues, openChannel, queueNames, type TestChannel } from '../helpers/amqp';
 import { type Answer, type AnswerBucket, startAnswerBucket } from '../helpers/answer-bucket';
+import type { BrokerWithUser } from '../helpers/broker-with-user';
 import { awsEnvironment, type FunctionProcess, functionProcess } from '../helpers/function-process';
 import { freePorts } from '../helpers/ports';
 import { type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
 import { root } from '../helpers/stack';
 import { startWire } from '../helpers/wire';
-import type { BrokerWithUser } from './credentials.suite';
 
 /** The custom resource as it is deployed, between a broker, Secrets Manager and the bucket of CloudFormation. */
 export function describeTopology(name: string, startBroker: (user: string) => Promise<BrokerWithUser>): void {

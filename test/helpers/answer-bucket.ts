@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { closeServer } from './http-server';
 
 /** Where CloudFormation has custom resources leave their answers: a bucket behind a presigned URL, as a local HTTP server. */
 export interface AnswerBucket {
@@ -62,10 +63,6 @@ export async function startAnswerBucket(): Promise<AnswerBucket> {
       return JSON.parse((taken[0] as Attempt).body);
     },
     treat: (...next) => void treatments.push(...next),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => closeServer(server),
   };
 }

@@ -9,6 +9,7 @@ import {
   type JWTHeaderParameters,
   SignJWT,
 } from 'jose';
+import { closeServer } from './http-server';
 
 /** An issuer of tokens with real keys, which publishes them at a JWKS URL and fails as a test wants it. */
 export interface Issuer {
@@ -76,11 +77,7 @@ export async function startIssuer(alg = 'ES256'): Promise<Issuer> {
       how = next;
     },
     requests: 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => closeServer(server),
   };
   await issuer.rotate();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { closeServer } from './http-server';
 
 /** @connections as a local HTTP server: the real SDK talks to it, and a test says what it answers. */
 export interface ManagementApi {
@@ -105,11 +106,7 @@ export async function startManagementApi(
     async socketsAtMost(count) {
       while (open > count) await once(sockets, 'close');
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => closeServer(server),
   };
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { closeServer } from './http-server';
 
 /** AWS Secrets Manager with one secret, as a local HTTP server: the real SDK talks to it, and it fails as a test wants it. */
 export interface SecretsApi {
@@ -48,11 +49,7 @@ export async function startSecretsApi(secret: string): Promise<SecretsApi> {
       how = next;
     },
     requests: 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => closeServer(server),
   };
   return api;
 }
