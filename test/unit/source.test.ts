@@ -4,7 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 
 const root = join(__dirname, '..', '..');
 const files = ['functions', 'lib'].flatMap((folder) =>
-  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join(folder, file)),
 );
 
 describe.each(files)('%s', (file) => {
