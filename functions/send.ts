@@ -1,27 +1,30 @@
 import { openClose, openLog, openMetrics, openSender, openUsers } from '../lib/compose';
 import { ackFrame, parseFrame, unknownAction } from '../lib/frames';
+import { checkMessage } from '../lib/message-schema';
 import { refusalOf } from '../lib/metrics';
 import { messageRoute } from '../lib/route';
-import { traceparentOf } from '../lib/traceparent';
+import { sessionIn } from '../lib/session/claim';
 
+const log = openLog('send');
 const metrics = openMetrics();
-const sender = openSender(metrics);
+const sender = openSender(log, metrics);
 const userOf = openUsers();
 const close = openClose();
 
 /** `send`: forwards the message to the services, and acknowledges it once RabbitMQ has it in the queue. */
 export const handler = messageRoute(
-  openLog('send'),
+  log,
   async (event, deadline, messageId) => {
     // Before all else: who may not send any more is closed whatever it sends.
     const user = userOf(event);
-    const { action, id, data, traceparent: parent } = parseFrame(event.body);
+    const frame = parseFrame(event.body);
+    const { action, id, traceparent: parent } = frame;
     // API Gateway compares actions as we do; this holds where another router does not.
     if (action !== 'send') throw unknownAction(action);
     const { connectionId } = event.requestContext;
-    const traceparent = traceparentOf(messageId, parent);
-    await sender.send({ messageId, traceparent, connectionId, clientId: id, data, ...user }, deadline);
-    return ackFrame(id, messageId);
+    const message = { data: checkMessage(frame.data), session: sessionIn(frame), clientId: id, parent, ...user };
+    const sent = await sender.send({ messageId, connectionId, ...message }, deadline);
+    return ackFrame(id, sent.messageId, sent.duplicate);
   },
   { close, count: (refusal) => metrics.write(refusalOf(refusal)) },
 );

@@ -28,6 +28,7 @@ export function batchMetrics(outcomes: readonly Outcome[], letters: readonly Out
   ]);
   return {
     RepliesDelivered: outcomes.filter(({ deliveredAt }) => deliveredAt !== undefined).length,
+    RepliesStored: ofVerdict(outcomes, 'stored'),
     RepliesGone: ofVerdict(outcomes, 'gone'),
     ...Object.fromEntries(lettersByVerdict),
     DeadLetters: letters.length,

@@ -6,10 +6,14 @@ import {
 } from '@aws-sdk/client-apigatewaymanagementapi';
 
 /**
- * Ends a connection through API Gateway's @connections, after a last frame. It never throws; whether or not that frame
- * was taken, the connection is closed.
+ * Ends a connection through API Gateway's @connections, after a last frame, if there is one. It never throws; whether or
+ * not that frame was taken, the connection is closed.
  */
-export type Close = (connectionId: string, lastFrame: string, deadline: number) => Promise<'closed' | 'failed'>;
+export type Close = (
+  connectionId: string,
+  lastFrame: string | undefined,
+  deadline: number,
+) => Promise<'closed' | 'failed'>;
 
 /** For the frame, and again for the closing. */
 const callMs = 1500;
@@ -20,8 +24,10 @@ export function apiGatewayClose(endpoint: string, clientConfig: ApiGatewayManage
 
   return async (connectionId, lastFrame, deadline) => {
     const inTime = () => ({ abortSignal: AbortSignal.timeout(Math.max(0, Math.min(callMs, deadline - Date.now()))) });
-    const post = new PostToConnectionCommand({ ConnectionId: connectionId, Data: lastFrame });
-    await client.send(post, inTime()).catch(() => undefined);
+    if (lastFrame !== undefined) {
+      const post = new PostToConnectionCommand({ ConnectionId: connectionId, Data: lastFrame });
+      await client.send(post, inTime()).catch(() => undefined);
+    }
     try {
       await client.send(new DeleteConnectionCommand({ ConnectionId: connectionId }), inTime());
       return 'closed';

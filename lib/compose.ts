@@ -18,7 +18,13 @@ import { AmqpPublisher, type Publisher } from './publisher';
 import { recentDeliveries } from './recent';
 import type { WebSocketEvent } from './route';
 import { secretReader } from './secret';
-import { createSender, type Sender } from './sender';
+import { createSender } from './sender';
+import { rememberedMemberships } from './session/membership';
+import { createSessionRoutes, type SessionRoutes } from './session/resume';
+import { createSessionSender, type SessionSender } from './session/sending';
+import { dynamoSends } from './session/sends.dynamo';
+import { createSessions, type Sessions } from './session/sessions';
+import { dynamoSessionStore } from './session/store.dynamo';
 import { closeOnSigterm } from './sigterm';
 
 /**
@@ -41,6 +47,27 @@ export function openMetrics(): Metrics {
 export function openConnections(): Connections {
   const { TABLE_NAME } = readConfig(['TABLE_NAME']);
   return dynamoConnections(TABLE_NAME);
+}
+
+export function openSessions(): Sessions {
+  const { SESSION_TABLE_NAME } = readConfig(['SESSION_TABLE_NAME']);
+  return createSessions(dynamoSessionStore(SESSION_TABLE_NAME));
+}
+
+/** What the frames of sessions do, and what ends a connection. */
+export function openSessionRoutes(log: Log, metrics: Metrics): SessionRoutes & { close: Close } {
+  const { MANAGEMENT_ENDPOINT } = readConfig(['MANAGEMENT_ENDPOINT']);
+  const connections = openConnections();
+  const ports = {
+    sessions: openSessions(),
+    connections,
+    memberships: rememberedMemberships(connections.membership),
+    post: apiGatewayPost(MANAGEMENT_ENDPOINT),
+    close: closeAt(MANAGEMENT_ENDPOINT),
+    log,
+    metrics,
+  };
+  return { ...createSessionRoutes(ports), close: ports.close };
 }
 
 /** Who may connect. */
@@ -85,8 +112,12 @@ export function openClose(): Close | undefined {
   const { AUTH } = readConfig(['AUTH']);
   if (AUTH === 'none') return undefined;
   const { MANAGEMENT_ENDPOINT } = readConfig(['MANAGEMENT_ENDPOINT']);
+  return closeAt(MANAGEMENT_ENDPOINT);
+}
+
+function closeAt(endpoint: string): Close {
   // Loaded only where it may be needed; and while the function starts, when Lambda gives it more CPU than for an event.
-  const loading = import('./close').then(({ apiGatewayClose }) => apiGatewayClose(MANAGEMENT_ENDPOINT));
+  const loading = import('./close').then(({ apiGatewayClose }) => apiGatewayClose(endpoint));
   return async (...closing) => (await loading)(...closing);
 }
 
@@ -98,19 +129,24 @@ export function openPublisher(): Publisher {
   return publisher;
 }
 
-export function openSender(metrics: Metrics): Sender {
-  const { API_QUEUE, WS_QUEUE, REPLY_SHARDS, REQUEST_STYLE } = readConfig([
+export function openSender(log: Log, metrics: Metrics): SessionSender {
+  const { API_QUEUE, WS_QUEUE, REPLY_SHARDS, REQUEST_STYLE, SESSION_TABLE_NAME } = readConfig([
     'API_QUEUE',
     'WS_QUEUE',
     'REPLY_SHARDS',
     'REQUEST_STYLE',
+    'SESSION_TABLE_NAME',
   ]);
   const target = {
     apiQueue: API_QUEUE,
     replyQueues: replyQueues({ wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS }),
     style: REQUEST_STYLE,
   };
-  return createSender(openPublisher(), target, metrics);
+  return createSessionSender(createSender(openPublisher(), target, metrics), {
+    memberships: rememberedMemberships(openConnections().membership),
+    sends: dynamoSends(SESSION_TABLE_NAME),
+    log,
+  });
 }
 
 /** The broker, and the queues that the gateway needs on it. */
@@ -132,7 +168,9 @@ export function openDelivery(log: Log): DeliveryPorts {
   const { WS_QUEUE, MANAGEMENT_ENDPOINT } = readConfig(['WS_QUEUE', 'MANAGEMENT_ENDPOINT']);
   return {
     post: apiGatewayPost(MANAGEMENT_ENDPOINT),
+    close: closeAt(MANAGEMENT_ENDPOINT),
     connections: openConnections(),
+    sessions: openSessions(),
     deadLetters: amqpDeadLetters(openPublisher(), WS_QUEUE),
     recent: recentDeliveries(),
     log,

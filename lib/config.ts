@@ -7,6 +7,7 @@ import { areDifferentQueues, mostReplyShards } from '../infra/topology';
  */
 
 const queueName = v.pipe(v.string(), v.regex(/^(?!amq\.)[\x21-\x7e]{1,240}$/));
+const tableName = v.pipe(v.string(), v.regex(/^[\w.-]{3,255}$/));
 const httpUrl = v.pipe(v.string(), v.url(), v.regex(/^https?:/));
 const amqpUrl = v.pipe(
   v.string(),
@@ -42,6 +43,14 @@ const port = (usual: string) =>
   );
 const portNumber = 'the number of a port, 1 to 65535';
 
+/** At most what API Gateway has: with more, a client would meet its first cut in production. */
+const seconds = (most: number) =>
+  v.pipe(
+    v.optional(v.string(), String(most)),
+    v.check((text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= most),
+    v.transform(Number),
+  );
+
 /** Each variable: its schema, and what to say where it is not so. */
 export const variables = {
   AMQP_URL: {
@@ -66,10 +75,8 @@ export const variables = {
     looksLike: `the number of queues for replies, 1 to ${mostReplyShards}`,
   },
   REQUEST_STYLE: { schema: v.optional(v.picklist(['event', 'rpc']), 'event'), looksLike: 'event or rpc' },
-  TABLE_NAME: {
-    schema: v.pipe(v.string(), v.regex(/^[\w.-]{3,255}$/)),
-    looksLike: 'the name of a DynamoDB table',
-  },
+  TABLE_NAME: { schema: tableName, looksLike: 'the name of a DynamoDB table' },
+  SESSION_TABLE_NAME: { schema: tableName, looksLike: 'the name of a DynamoDB table' },
   MANAGEMENT_ENDPOINT: {
     schema: httpUrl,
     looksLike: 'https://<api>.execute-api.<region>.amazonaws.com/<stage>',
@@ -113,6 +120,9 @@ export const variables = {
   WEBSOCKET_PORT: { schema: port('3001'), looksLike: portNumber },
   LAMBDA_PORT: { schema: port('3002'), looksLike: portNumber },
   BROKER_PORT: { schema: port('5672'), looksLike: portNumber },
+  PAGE_PORT: { schema: port('3000'), looksLike: portNumber },
+  CONNECTION_SECONDS: { schema: seconds(7200), looksLike: 'a number of seconds, 1 to 7200' },
+  IDLE_SECONDS: { schema: seconds(600), looksLike: 'a number of seconds, 1 to 600' },
   EXAMPLE_WORKER: { schema: v.optional(v.picklist(['true', 'false'])), looksLike: 'true or false' },
   LOG_LEVEL: {
     schema: v.optional(v.picklist(['DEBUG', 'INFO', 'WARN', 'ERROR'])),

@@ -1,79 +1,102 @@
 import {
-  ConditionalCheckFailedException,
+  type AttributeValue,
   DeleteItemCommand,
-  DynamoDBClient,
   type DynamoDBClientConfig,
   GetItemCommand,
   PutItemCommand,
+  UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { Connections } from './connections';
-
-/** The SDK itself waits for an answer without end. Its pauses between attempts, up to a second, come on top. */
-const maxAttempts = 3;
-/** From the connecting to the head of the answer; without the flag the SDK merely warns. */
-const requestHandler = { requestTimeout: 1500, throwOnRequestTimeout: true };
-/** For all attempts together, bodies of answers included; `$connect` has ten seconds. */
-const callMs = 5000;
+import { conditionally, dynamoClient, inTime } from './dynamo';
 
 /**
  * The connection table on DynamoDB: one conditional write of one item for each change, no transactions. A call that finds
  * no table rejects within six seconds, whatever keeps it.
- * Item: `connectionId` (S, hash key), `openedAt` (N, ms), `expiresAt` (N, s, the table's TTL attribute), and with tokens
- * `userId` (S).
+ * Item: `connectionId` (S, hash key), `openedAt` (N, ms), `expiresAt` (N, s, the table's TTL attribute), with tokens
+ * `userId` (S); in a session `session` (S) and `sessionEndsAt` (N, ms); where somebody asked for its session before it had
+ * one, `plainUntil` (N, ms).
  */
 export function dynamoConnections(tableName: string, clientConfig: DynamoDBClientConfig = {}): Connections {
-  const client = new DynamoDBClient({ maxAttempts, requestHandler, ...clientConfig });
-  const inTime = () => ({ abortSignal: AbortSignal.timeout(callMs) });
-  const key = (connectionId: string) => ({ connectionId: { S: connectionId } });
+  const client = dynamoClient(clientConfig);
+  const of = (connectionId: string) => ({ TableName: tableName, Key: { connectionId: { S: connectionId } } });
+
+  const rowOf = async (connectionId: string, time: ReturnType<typeof inTime>) => {
+    const get = new GetItemCommand({ ...of(connectionId), ConsistentRead: true });
+    return (await client.send(get, time)).Item;
+  };
+
+  /** False also where another function has been promised a later time, which stays. */
+  const isPlainUntil = async (connectionId: string, plainUntil: number, time: ReturnType<typeof inTime>) => {
+    const update = new UpdateItemCommand({
+      ...of(connectionId),
+      UpdateExpression: 'SET plainUntil = :until',
+      ConditionExpression:
+        'attribute_exists(connectionId) AND attribute_not_exists(#session) ' +
+        'AND (attribute_not_exists(plainUntil) OR plainUntil < :until)',
+      ExpressionAttributeNames: reserved,
+      ExpressionAttributeValues: { ':until': number(plainUntil) },
+    });
+    return (await conditionally(client.send(update, time))) !== undefined;
+  };
 
   return {
     async open({ connectionId, openedAt, expiresAt, userId }) {
       const put = new PutItemCommand({
         TableName: tableName,
         Item: {
-          ...key(connectionId),
-          openedAt: { N: String(openedAt) },
-          expiresAt: { N: String(expiresAt) },
+          connectionId: { S: connectionId },
+          openedAt: number(openedAt),
+          expiresAt: number(expiresAt),
           ...(userId === undefined ? {} : { userId: { S: userId } }),
         },
-        ConditionExpression: 'attribute_not_exists(connectionId) OR openedAt <= :openedAt',
-        ExpressionAttributeValues: { ':openedAt': { N: String(openedAt) } },
+        // Not "<=": an attempt that was given up and arrives late would take the row out of its session.
+        ConditionExpression: 'attribute_not_exists(connectionId) OR openedAt < :openedAt',
+        ExpressionAttributeValues: { ':openedAt': number(openedAt) },
       });
       await conditionally(client.send(put, inTime()));
     },
 
-    async find(connectionId, now) {
-      const { Item } = await client.send(
-        new GetItemCommand({ TableName: tableName, Key: key(connectionId), ConsistentRead: true }),
-        inTime(),
-      );
-      const openedAt = Number(Item?.openedAt?.N);
-      const expiresAt = Number(Item?.expiresAt?.N);
-      // Written as "not later" so that a row without a readable lease counts as absent.
-      if (!(expiresAt * 1000 > now)) return undefined;
-      const userId = Item?.userId?.S;
-      return { connectionId, openedAt, expiresAt, ...(userId === undefined ? {} : { userId }) };
+    async join(connectionId, session, sessionEndsAt) {
+      const time = inTime();
+      const update = new UpdateItemCommand({
+        ...of(connectionId),
+        UpdateExpression: 'SET #session = :session, sessionEndsAt = :endsAt',
+        ConditionExpression:
+          'attribute_exists(connectionId) AND (attribute_not_exists(#session) OR #session = :session)',
+        ExpressionAttributeNames: reserved,
+        ExpressionAttributeValues: { ':session': { S: session }, ':endsAt': number(sessionEndsAt) },
+        ReturnValues: 'ALL_NEW',
+      });
+      const joined = await conditionally(client.send(update, time));
+      if (joined !== undefined) return { result: 'joined', plainUntil: Number(joined.Attributes?.plainUntil?.N ?? 0) };
+      return { result: (await rowOf(connectionId, time)) === undefined ? 'absent' : 'in_another' };
+    },
+
+    async membership(connectionId, plainUntil) {
+      const time = inTime();
+      if (plainUntil !== undefined && (await isPlainUntil(connectionId, plainUntil, time))) return undefined;
+      const { session, sessionEndsAt } = (await rowOf(connectionId, time)) ?? {};
+      return session?.S === undefined ? undefined : { session: session.S, sessionEndsAt: Number(sessionEndsAt?.N) };
     },
 
     async remove(connectionId, openedBefore) {
       const remove = new DeleteItemCommand({
-        TableName: tableName,
-        Key: key(connectionId),
+        ...of(connectionId),
         ConditionExpression: 'openedAt <= :before',
-        ExpressionAttributeValues: { ':before': { N: String(openedBefore) } },
+        ExpressionAttributeValues: { ':before': number(openedBefore) },
+        ReturnValues: 'ALL_OLD',
       });
-      return (await conditionally(client.send(remove, inTime()))) ? 'removed' : 'kept';
+      const removed = await conditionally(client.send(remove, inTime()));
+      if (removed === undefined) return { result: 'kept' };
+      const session = removed.Attributes?.session?.S;
+      return { result: 'removed', ...(session === undefined ? {} : { session }) };
     },
   };
 }
 
-/** Whether the write's condition held. */
-async function conditionally(write: Promise<unknown>): Promise<boolean> {
-  try {
-    await write;
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+/** DynamoDB takes the word for one of its own. */
+const reserved = { '#session': 'session' };
+
+function number(value: number): AttributeValue {
+  return { N: String(value) };
 }

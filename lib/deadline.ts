@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 
 /** When the work of an invocation must be over so that its answer still leaves in time, milliseconds since 1970. */
@@ -8,11 +7,13 @@ export function deadlineOf(context: Pick<Context, 'getRemainingTimeInMillis'>, m
 
 /** Undefined if the deadline comes first; what was waited for goes on, for others may need it. */
 export async function before<T>(deadline: number, work: Promise<T>): Promise<T | undefined> {
-  const waiting = new AbortController();
-  const late = sleep(Math.max(0, deadline - Date.now()), undefined, { signal: waiting.signal }).catch(() => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, deadline - Date.now()), undefined);
+  });
   try {
     return await Promise.race([work, late]);
   } finally {
-    waiting.abort();
+    clearTimeout(timer);
   }
 }

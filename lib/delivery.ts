@@ -1,25 +1,31 @@
 import type { Delivery } from './amqp';
 import { batchMetrics, type Outcome } from './batch-metrics';
+import type { Close } from './close';
 import type { Connections } from './connections';
 import type { DeadLetters } from './dead-letters';
 import { before } from './deadline';
-import { type AddressedFrame, type Judgement, judge, type Verdict } from './judge';
+import { type AddressedFrame, judge, type Verdict } from './judge';
 import type { Log } from './log';
 import type { Metrics } from './metrics';
 import type { Post } from './post';
-import { type PostLimits, postAll } from './posting';
 import type { Recent } from './recent';
+import { type RoundLimits, takeToConnections } from './rounds';
+import { detach, letGo, tellEnd } from './session/partings';
+import type { Sessions } from './session/sessions';
 import { slots } from './slots';
 
 /**
  * Takes a batch of replies to their clients and says of each what became of it, in its return value, in the log and in the
  * metrics. What cannot be delivered is dead-lettered with its reason, except what was for a client that has left: that is
- * counted. Rejects only when a dead letter could not be laid down: then the whole batch must come back.
+ * counted, or kept by its session. Rejects only when a dead letter could not be laid down, or a reply to a session not be
+ * stored: then the whole batch must come back.
  */
 
 export interface DeliveryPorts {
   post: Post;
-  connections: Connections;
+  close: Close;
+  connections: Pick<Connections, 'remove'>;
+  sessions: Pick<Sessions, 'append' | 'detach'>;
   deadLetters: DeadLetters;
   /** Outlives the batch: copies come in later ones. */
   recent: Recent;
@@ -27,8 +33,8 @@ export interface DeliveryPorts {
   metrics: Metrics;
 }
 
-export interface DeliveryLimits extends PostLimits {
-  /** Time kept back from posting for the dead letters, milliseconds; at most a third of all. */
+export interface DeliveryLimits extends RoundLimits {
+  /** Time kept back for the dead letters, and for closing connections, milliseconds; at most a third of all. */
   deadLetterMs: number;
 }
 
@@ -38,12 +44,17 @@ export const defaultLimits: DeliveryLimits = {
   pauseMs: 100,
   longestPauseMs: 1000,
   deadLetterMs: 5000,
+  storeMs: 1000,
+  latePostMs: 5000,
 };
 
 /** Dead letters on their way at once: what is encoded for the broker is held in memory a second time. */
 const lettersAtOnce = 50;
-/** How long a batch waits for the table, which it needs for nothing. */
+/** How long a batch waits for the tables to take note of connections that have ended: it needs that for nothing. */
 const removalMs = 500;
+
+/** What is no dead letter. */
+const accounted: ReadonlySet<Verdict> = new Set(['delivered', 'stored', 'gone']);
 
 /** A reply that is to be dead-lettered. */
 interface Letter extends Outcome {
@@ -61,31 +72,44 @@ export async function deliver(
   const postDeadline = Math.floor(deadline - Math.min(limits.deadLetterMs, (deadline - seenAt) / 3));
   const removals: Promise<void>[] = [];
   const onGone = (frame: AddressedFrame, postedAt: number) => {
-    removals.push(removeRow(frame, postedAt, ports));
+    removals.push(removeRow(frame, postedAt, deadline, ports));
   };
 
   const judged = deliveries.map((delivery) => ({ delivery, found: judge(delivery) }));
-  const frames = judged.flatMap(({ found }) => ('frame' in found ? [found] : []));
-  const posted = await postAll(frames, postDeadline, { ...ports, onGone }, limits);
-  const outcomes = judged.map(({ delivery, found }) => {
-    const judgement = 'frame' in found ? (posted.get(found) as Judgement) : found;
-    return { ...judgement, trail: found.trail, delivery };
+  const replies = judged.map(({ found }) => found);
+  const taken = await takeToConnections(replies, postDeadline, { ...ports, onGone }, limits);
+  const { judgements, unstored, ended, left, missed } = taken;
+  const outcomes = judged.flatMap(({ delivery, found }) => {
+    const judgement = judgements.get(found);
+    return judgement === undefined ? [] : [{ ...judgement, trail: found.trail, delivery }];
   });
+  removals.push(...left.map((held) => detach(held, deadline, ports)));
 
-  const letters = outcomes.filter(({ verdict }) => verdict !== 'delivered' && verdict !== 'gone');
-  const failures = await layDown(letters, seenAt, deadline, ports);
+  // A batch that comes back would lay its letters down each time.
+  const letters = unstored.size > 0 ? [] : outcomes.filter(({ verdict }) => !accounted.has(verdict));
+  const [failures] = await Promise.all([
+    layDown(letters, seenAt, deadline, ports),
+    ...ended.map((end) => tellEnd(end, deadline, ports)),
+    ...missed.map(({ reason, ...held }) => letGo(held, reason, deadline, ports)),
+  ]);
   const laidDown = letters.filter((letter) => !failures.has(letter));
-  ports.metrics.write(batchMetrics(outcomes, laidDown));
-  if (failures.size > 0) {
-    const [cause] = failures.values();
-    throw new Error(`Could not lay down ${failures.size} dead letters; the batch comes back.`, { cause });
-  }
+  ports.metrics.write({ ...batchMetrics(outcomes, laidDown), SessionsEnded: ended.length });
+  if (unstored.size > 0)
+    throw comesBack(`Could not store the replies to ${unstored.size} sessions`, unstored, ports.log);
+  if (failures.size > 0) throw comesBack(`Could not lay down ${failures.size} dead letters`, failures, ports.log);
   await before(Math.min(Date.now() + removalMs, deadline), Promise.all(removals));
 
   const verdicts = outcomes.map(({ verdict }) => verdict);
   const duplicates = outcomes.filter(({ duplicate }) => duplicate).length;
   ports.log.info('Handled a batch of replies', { count: verdicts.length, verdicts: tally(verdicts), duplicates });
   return verdicts;
+}
+
+function comesBack(what: string, failures: ReadonlyMap<unknown, unknown>, log: Log): Error {
+  const [cause] = failures.values();
+  // Lambda itself prints no cause.
+  log.error(`${what}; the batch comes back`, { count: failures.size, error: cause });
+  return new Error(`${what}; the batch comes back.`, { cause });
 }
 
 /**
@@ -114,16 +138,23 @@ async function layDown(
   return failures;
 }
 
-/** If that fails, or takes too long, the row's lease ends by itself. */
+/**
+ * If that fails, or takes too long, the row's lease ends by itself. It may tell of a session that its connection was in,
+ * and which `$disconnect` cannot find any more.
+ */
 async function removeRow(
-  { connectionId, trail }: AddressedFrame,
+  { connectionId, session, trail }: AddressedFrame,
   postedAt: number,
-  { connections, log }: DeliveryPorts,
+  deadline: number,
+  ports: DeliveryPorts,
 ): Promise<void> {
   try {
-    await connections.remove(connectionId, postedAt);
+    const row = await ports.connections.remove(connectionId, postedAt);
+    if (session === undefined && row.session !== undefined) {
+      await detach({ session: row.session, connectionId }, deadline, ports);
+    }
   } catch (error) {
-    log.warn('Could not remove the row of a connection that has ended', { connectionId, ...trail, error });
+    ports.log.warn('Could not remove the row of a connection that has ended', { connectionId, ...trail, error });
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ErrorCode, GatewayError } from './errors';
 import { isObject, parseJson } from './json';
+import { type RefusalReason, sessionLimits } from './session/state';
 import { readTraceparent } from './traceparent';
 
 /**
@@ -10,12 +11,17 @@ import { readTraceparent } from './traceparent';
 /** API Gateway closes a connection (1009) above 128 KB a message and refuses a larger post (413). */
 export const maxFrameBytes = 128 * 1024;
 
-/** `{"action", "id"?, "data"?}` from a client. */
+/** `{"action", "id"?, ...}` from a client; what is unknown is as it was sent, undefined where it was not. */
 export interface ClientFrame {
   action: string;
   /** 1-64 printable ASCII characters, chosen by the client; null when it sent none. */
   id: string | null;
   data: unknown;
+  /** Of sessions; lib/session/claim.ts reads them. */
+  session: unknown;
+  token: unknown;
+  after: unknown;
+  seq: unknown;
   /** A valid one, in version 00. */
   traceparent: string | undefined;
 }
@@ -24,6 +30,31 @@ export interface AckFrame {
   event: 'ack';
   id?: string;
   messageId: string;
+  /** The id was used before in the session: this is no other message. */
+  duplicate?: true;
+}
+
+/** The connection is in this session from now on. */
+export interface SessionFrame {
+  event: 'session';
+  id?: string;
+  session: string;
+  /** What a later connection takes the session over with; kept nowhere but with the client. */
+  token: string;
+  resumed: boolean;
+  /** Why the session that was claimed is not resumed. */
+  reason?: RefusalReason;
+  /** How long the session lasts without a connection. */
+  ttlSeconds: number;
+  /** Of the last reply that is stored. */
+  seq: number;
+}
+
+/** The last frame of a connection that has lost its session. */
+export interface SessionEndedFrame {
+  event: 'session';
+  session: string;
+  ended: RefusalReason | 'taken_over';
 }
 
 export interface PongFrame {
@@ -51,7 +82,7 @@ export interface ReplyFrame {
   data: unknown;
 }
 
-export type ServerFrame = AckFrame | PongFrame | ErrorFrame | ReplyFrame;
+export type ServerFrame = AckFrame | SessionFrame | SessionEndedFrame | PongFrame | ErrorFrame | ReplyFrame;
 
 /** Names that only the gateway may give to an event: a reply cannot pass for an acknowledgement. */
 export const ownEvents: ReadonlySet<string> = new Set(['ack', 'error', 'pong', 'session']);
@@ -74,7 +105,8 @@ export function parseFrame(body: unknown): ClientFrame {
     throw new GatewayError('bad_frame', 'id must be a string of 1 to 64 printable ASCII characters.');
   }
   if (typeof json.action !== 'string') throw unknownAction(json.action);
-  return { action: json.action, id, data: json.data, traceparent: readTraceparent(json.traceparent) };
+  const { action, data, session, token, after, seq } = json;
+  return { action, id, data, session, token, after, seq, traceparent: readTraceparent(json.traceparent) };
 }
 
 /** The client's id in a body of any quality: errors answer to it whenever it can be read. */
@@ -97,13 +129,34 @@ export function unknownAction(action: unknown): GatewayError {
   return new GatewayError(
     'unknown_action',
     typeof action === 'string'
-      ? 'This action is not one of: send, ping.'
-      : 'The frame names no action; set "action" to one of: send, ping.',
+      ? 'This action is not one of: send, ping, session, received.'
+      : 'The frame names no action; set "action" to one of: send, ping, session, received.',
   );
 }
 
-export function ackFrame(id: string | null, messageId: string): AckFrame {
-  return { event: 'ack', ...optionalId(id), messageId };
+export function ackFrame(id: string | null, messageId: string, duplicate = false): AckFrame {
+  return { event: 'ack', ...optionalId(id), messageId, ...(duplicate ? { duplicate } : {}) };
+}
+
+export interface SessionParts extends Omit<SessionFrame, 'event' | 'id' | 'ttlSeconds'> {
+  id: string | null;
+}
+
+export function sessionFrame({ id, session, token, resumed, reason, seq }: SessionParts): SessionFrame {
+  return {
+    event: 'session',
+    ...optionalId(id),
+    session,
+    token,
+    resumed,
+    ...(reason === undefined ? {} : { reason }),
+    ttlSeconds: sessionLimits.ttlSeconds,
+    seq,
+  };
+}
+
+export function sessionEndedFrame(session: string, ended: SessionEndedFrame['ended']): SessionEndedFrame {
+  return { event: 'session', session, ended };
 }
 
 export function pongFrame(id: string | null): PongFrame {
@@ -130,6 +183,14 @@ export function replyFrame({ event, id, messageId, traceparent, data }: ReplyPar
     ...(traceparent === undefined ? {} : { traceparent }),
     data,
   };
+}
+
+/**
+ * A reply's frame in a session, with its number right after `event`.
+ * @param frame JSON text of a frame that begins with its `event`, as all that are built here.
+ */
+export function withSeq(frame: string, seq: number): string {
+  return frame.replace(/^\{"event":"(?:[^"\\]|\\.)*"/, (start) => `${start},"seq":${seq}`);
 }
 
 export function isClientId(id: unknown): id is string {

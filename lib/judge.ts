@@ -2,15 +2,19 @@ import type { Delivery } from './amqp';
 import { GatewayError } from './errors';
 import { errorFrame, maxFrameBytes, replyFrame, type ServerFrame } from './frames';
 import { isObject } from './json';
+import { newMessageId } from './message-id';
 import { type Origin, parseReply, type Reply, type ServiceError } from './packets';
+import { digestOf } from './recent';
+import { isSessionId } from './session/state';
 import { traceparentOf } from './traceparent';
 
 /**
- * What the consumer makes of a reply before anything is posted: a frame for a connection, or a judgement where there is
- * nothing to post. Never throws, whatever a service has sent.
+ * What the consumer makes of a reply before anything is stored or posted: a frame for a connection or for a session, or a
+ * judgement where there is nothing to deliver. Never throws, whatever a service has sent.
  */
 
-export type Verdict = 'delivered' | 'gone' | 'throttled' | 'too_large' | 'forbidden' | 'malformed';
+/** `stored`: its session keeps it, for nobody was there to take it. */
+export type Verdict = 'delivered' | 'stored' | 'gone' | 'throttled' | 'too_large' | 'forbidden' | 'malformed';
 
 export interface Judgement {
   verdict: Verdict;
@@ -37,23 +41,53 @@ export interface AddressedFrame {
   /** JSON text, no larger than API Gateway posts. */
   frame: string;
   trail: Trail;
+  /** Of a reply in a session: it is stored there, and its frame has a `seq`. */
+  session?: string;
+}
+
+/** For whoever is there for the session once it is stored. */
+export interface SessionReply {
+  session: string;
+  /** JSON text with a `messageId`, no larger than API Gateway posts once it has its `seq`. */
+  frame: string;
+  /** The same for each copy; absent where the service set no messageId, so that none can be told. */
+  identity?: string;
+  trail: Trail;
 }
 
 export interface Unpostable extends Judgement {
   trail: Trail;
 }
 
-export function judge(delivery: Delivery): AddressedFrame | Unpostable {
+export type Judged = AddressedFrame | SessionReply | Unpostable;
+
+/** `,"seq":9007199254740991` */
+const longestSeqBytes = 23;
+
+export function judge(delivery: Delivery): Judged {
   const reply = parseReply(delivery);
   const trail = trailOf(reply);
   if (reply.kind === 'malformed') return { verdict: 'malformed', reason: reply.reason, attempts: 0, trail };
   if (reply.kind === 'nothing') return { verdict: 'delivered', attempts: 0, trail };
-  const frame = toText(frameOf(reply));
+  const { connectionId } = reply;
+  const inSession = isSessionId(connectionId);
+  const frame = toText(frameOf(inSession ? { messageId: newMessageId(), ...reply } : reply));
   if (frame === undefined) return { verdict: 'malformed', reason: 'the data is nested too deeply', attempts: 0, trail };
-  if (Buffer.byteLength(frame) > maxFrameBytes) {
+  if (Buffer.byteLength(frame) + (inSession ? longestSeqBytes : 0) > maxFrameBytes) {
     return { verdict: 'too_large', reason: `the frame exceeds ${maxFrameBytes} bytes`, attempts: 0, trail };
   }
-  return { connectionId: reply.connectionId, frame, trail };
+  if (!inSession) return { connectionId, frame, trail };
+  return { session: connectionId, frame, ...identityOf(frame, trail), trail };
+}
+
+export function isForSession(judged: Judged): judged is SessionReply {
+  return 'frame' in judged && !('connectionId' in judged);
+}
+
+/** 64 bits: copies are looked for among the latest replies of one session. The frame has the messageId in it. */
+function identityOf(frame: string, trail: Trail): { identity?: string } {
+  if (trail.messageId === undefined) return {};
+  return { identity: digestOf({ frame, trail }).subarray(0, 8).toString('base64url') };
 }
 
 function trailOf({ messageId, inReplyTo, traceparent }: Origin): Trail {

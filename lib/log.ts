@@ -7,6 +7,8 @@ import { Logger } from '@aws-lambda-powertools/logger';
 
 export interface LogFields {
   connectionId?: string;
+  /** The public id. */
+  session?: string;
   /** Of what the line is about: the gateway's own of a client's message, the service's of a reply. */
   messageId?: string | undefined;
   /** Of the client's message that a reply answers. */

@@ -14,6 +14,16 @@ export const metricUnits = {
   ConnectionsOpened: 'Count',
   /** WebSockets of whose end API Gateway told: at best effort, so there may be fewer than were opened. */
   ConnectionsClosed: 'Count',
+  /** Sessions that were begun, those in place of a refused one included. */
+  SessionsOpened: 'Count',
+  /** Sessions that were taken over by a new connection. */
+  SessionsResumed: 'Count',
+  /** Sessions that were asked for and not had: unknown, over, or with a reply missing. */
+  SessionsRefused: 'Count',
+  /** Sessions that were ended by a reply beyond what a session keeps. */
+  SessionsEnded: 'Count',
+  /** What was asked of a session in vain: the gateway or its table is at fault. */
+  SessionsFailed: 'Count',
   /** Messages that were acknowledged. */
   Sends: 'Count',
   /** Messages that were refused, and would be again: the client is at fault. */
@@ -24,8 +34,10 @@ export const metricUnits = {
   ConfirmLatency: 'Milliseconds',
   /** Replies that API Gateway took. */
   RepliesDelivered: 'Count',
-  /** Replies to connections that had ended. */
+  /** Replies to connections, or sessions, that had ended. */
   RepliesGone: 'Count',
+  /** Replies that their session keeps: nobody was there to take them. */
+  RepliesStored: 'Count',
   /** Dead letters by verdict, and all together. */
   RepliesThrottled: 'Count',
   RepliesTooLarge: 'Count',
@@ -74,6 +86,11 @@ export const noMetrics: Metrics = { write() {} };
 /** What a message that was not acknowledged counts as: by whose fault. */
 export function refusalOf({ code, retryable }: GatewayError): Measurements {
   return retryable || code === 'internal' ? { SendsFailed: 1 } : { SendsRefused: 1 };
+}
+
+/** What a request for a session, or a `received`, that was refused counts as: nothing where the client is at fault. */
+export function failureOf({ code, retryable }: GatewayError): Measurements {
+  return retryable || code === 'internal' ? { SessionsFailed: 1 } : {};
 }
 
 type List = [name: MetricName, values: readonly number[]];

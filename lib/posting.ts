@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, fullJitterMs } from './backoff';
 import type { AddressedFrame, Judgement } from './judge';
+import { linesOf } from './lines';
 import type { Post } from './post';
 import type { Recent } from './recent';
 import { type InSlot, slots } from './slots';
@@ -48,7 +49,7 @@ export async function postAll(
   ports: PostPorts,
   limits: PostLimits,
 ): Promise<Map<AddressedFrame, Judgement>> {
-  const lines = byConnection(frames);
+  const lines = [...linesOf(frames, ({ connectionId }) => connectionId).values()];
   const batch: Batch = {
     ...ports,
     limits,
@@ -63,24 +64,18 @@ export async function postAll(
   return batch.judgements;
 }
 
-function byConnection(frames: readonly AddressedFrame[]): AddressedFrame[][] {
-  const lines = new Map<string, AddressedFrame[]>();
-  for (const frame of frames) {
-    const line = lines.get(frame.connectionId);
-    if (line === undefined) lines.set(frame.connectionId, [frame]);
-    else line.push(frame);
-  }
-  return [...lines.values()];
-}
-
-/** The frames of one connection. Once it is gone, or one is given up, that holds for those that wait behind. */
+/**
+ * The frames of one connection. Once it is gone, or one is given up, that holds for those that wait behind. One of a session
+ * is given up whatever keeps it: those behind it would come before their turn.
+ */
 async function postLine(line: readonly AddressedFrame[], batch: Batch): Promise<void> {
   let ended: Judgement | undefined;
   for (const frame of line) {
     const judgement = ended ?? (await postUnlessCopy(frame, batch));
     batch.judgements.set(frame, judgement);
+    if (judgement.verdict === 'delivered') continue;
     if (judgement.verdict === 'gone') ended = { verdict: 'gone', attempts: 0 };
-    if (judgement.verdict === 'throttled') {
+    else if (judgement.verdict === 'throttled' || frame.session !== undefined) {
       ended = { verdict: 'throttled', reason: 'waited behind one that was not taken', attempts: 0 };
     }
   }

@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
  *
  * So that a copy of a reply is not posted twice: RabbitMQ gives out again what was not acknowledged, and services publish
  * again what was not confirmed. A copy has the connection, the messageId and the content of its original; a reply without a
- * messageId is never one. Another process knows nothing of it: across processes it is at least once.
+ * messageId is never one. Another process knows nothing of it: across processes it is at least once. Of a reply in a
+ * session the session tells, and a copy is posted again where the client may not have the first.
  *
  * And so that a client who takes nothing holds up the others once, not with each of its replies.
  */
@@ -18,8 +19,12 @@ export interface Recent {
   gaveUp(connectionId: string): void;
 }
 
-interface Frame {
+interface Frame extends Content {
   connectionId: string;
+  session?: string;
+}
+
+interface Content {
   /** JSON text. */
   frame: string;
   trail: { messageId: string | undefined; traceparent: string | undefined };
@@ -34,10 +39,10 @@ export function recentDeliveries(most = 10_000): Recent {
   const known = new Set<string>();
   const stuckUntil = new Map<string, number>();
   return {
-    isCopy: (frame) => frame.trail.messageId !== undefined && known.has(keyOf(frame)),
+    isCopy: (frame) => hasKey(frame) && known.has(keyOf(frame)),
     delivered(frame) {
       stuckUntil.delete(frame.connectionId);
-      if (frame.trail.messageId === undefined) return;
+      if (!hasKey(frame)) return;
       known.add(keyOf(frame));
       const [oldest] = known;
       if (known.size > most && oldest !== undefined) known.delete(oldest);
@@ -52,9 +57,17 @@ export function recentDeliveries(most = 10_000): Recent {
   };
 }
 
-/** No id of a connection has a space. A service that answers again what came again does so in another span. */
-function keyOf({ connectionId, frame, trail: { messageId, traceparent } }: Frame): string {
+function hasKey({ session, trail }: Frame): boolean {
+  return session === undefined && trail.messageId !== undefined;
+}
+
+/** No id of a connection has a space. */
+function keyOf({ connectionId, trail, frame }: Frame): string {
+  return `${connectionId} ${digestOf({ frame, trail }).toString('base64')} ${trail.messageId}`;
+}
+
+/** SHA-256, the same for each copy: a service that answers again what came again does so in another span. */
+export function digestOf({ frame, trail: { traceparent } }: Content): Buffer {
   const content = frame.replace(`"traceparent":"${traceparent}",`, '');
-  const digest = createHash('sha256').update(content).digest('base64');
-  return `${connectionId} ${digest} ${messageId}`;
+  return createHash('sha256').update(content).digest();
 }

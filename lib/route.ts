@@ -37,8 +37,12 @@ export interface RouteResponse {
 
 export type RouteHandler = (event: WebSocketEvent, context: Context) => Promise<RouteResponse>;
 
-/** The frame to send back to a message, which has this messageId from now on. */
-type Answer = (event: WebSocketEvent, deadline: number, messageId: string) => Promise<ServerFrame> | ServerFrame;
+/** The frame to send back to a message, which has this messageId from now on; undefined where there is nothing to say. */
+type Answer = (
+  event: WebSocketEvent,
+  deadline: number,
+  messageId: string,
+) => Promise<ServerFrame | undefined> | ServerFrame | undefined;
 
 interface OnRefusal {
   /** Ends the connection of who is `unauthorized` after the error frame; an answer of the route would come too late. */
@@ -53,7 +57,8 @@ export function messageRoute(log: Log, answer: Answer, { close, count }: OnRefus
     const deadline = deadlineOf(context);
     const messageId = newMessageId();
     try {
-      return respond(await answer(event, deadline, messageId));
+      const frame = await answer(event, deadline, messageId);
+      return frame === undefined ? { statusCode: 200 } : respond(frame);
     } catch (thrown) {
       const error = toGatewayError(thrown);
       const { code, cause } = error;
@@ -78,7 +83,7 @@ export function messageRoute(log: Log, answer: Answer, { close, count }: OnRefus
 export function lifecycleRoute(
   log: Log,
   eventType: 'CONNECT' | 'DISCONNECT',
-  act: (event: WebSocketEvent) => Promise<Record<string, string> | undefined>,
+  act: (event: WebSocketEvent, deadline: number) => Promise<Record<string, string> | undefined>,
 ): RouteHandler {
   const refuseAction = messageRoute(log, () => {
     throw unknownAction('');
@@ -86,7 +91,7 @@ export function lifecycleRoute(
   return async (event, context) => {
     if (event.requestContext.eventType !== eventType) return refuseAction(event, context);
     try {
-      const headers = await act(event);
+      const headers = await act(event, deadlineOf(context));
       return { statusCode: 200, ...(headers === undefined ? {} : { headers }) };
     } catch (error) {
       log.error(`Failed to handle ${eventType}`, { connectionId: event.requestContext.connectionId, error });

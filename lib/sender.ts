@@ -1,4 +1,4 @@
-import { checkMessage } from './message-schema';
+import type { JsonObject } from './json';
 import type { Metrics } from './metrics';
 import { buildRequest, type RequestTarget } from './packets';
 import type { Publisher } from './publisher';
@@ -13,10 +13,11 @@ export interface ClientMessage {
   /** The gateway's own. */
   messageId: string;
   traceparent: string;
+  /** Where replies go: the connection, or its session. */
   connectionId: string;
   clientId: string | null;
-  /** As the client sent it. */
-  data: unknown;
+  /** As `checkMessage` gives it. */
+  data: JsonObject;
   /** Of the token that the client connected with; absent where none was asked for. */
   userId?: string;
 }
@@ -25,8 +26,7 @@ export function createSender(publisher: Publisher, target: RequestTarget, metric
   return {
     async send(message, deadline) {
       const sentAt = Date.now();
-      const request = { ...message, data: checkMessage(message.data), sentAt };
-      await publisher.publish(buildRequest(request, target), deadline);
+      await publisher.publish(buildRequest({ ...message, sentAt }, target), deadline);
       metrics.write({ Sends: 1, ConfirmLatency: [Date.now() - sentAt] });
     },
   };

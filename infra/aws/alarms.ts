@@ -91,11 +91,18 @@ function watches(parameters: Parameters): Record<string, Watch> {
       above: 0,
       rhythm: lasting,
     },
+    SessionsFailedAlarm: {
+      says: 'Sessions cannot be opened, resumed or acknowledged.',
+      section: 'sessions-failed',
+      metrics: { failed: total(ofGateway(parameters, 'SessionsFailed')) },
+      above: 0,
+      rhythm: lasting,
+    },
     RouteErrorsAlarm: {
       says: 'Clients are not let in, or their messages not answered: a function crashes, or cannot write to its table.',
       section: 'route-errors',
       metrics: {
-        ...byFunction(['connect', 'disconnect', 'default', 'send'], 'Errors'),
+        ...byFunction(['connect', 'disconnect', 'default', 'send', 'session'], 'Errors'),
         // `connect` refuses with a status of 503, which is no error of the function.
         refusals: total(ofApi('IntegrationError')),
       },

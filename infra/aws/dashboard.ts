@@ -4,7 +4,7 @@ import { topology } from '../topology';
 import { alarms, highShare } from './alarms';
 import { functionSettings } from './functions';
 import { type Resources, sub } from './intrinsics';
-import { hasQueueMetrics, type Metric, ofApi, ofBroker, ofFunction, ofGateway, ofQueue } from './metrics';
+import { hasQueueMetrics, type Metric, ofApi, ofBroker, ofFunction, ofGateway, ofQueue, ofTable } from './metrics';
 
 /**
  * One page that shows whether a stage is well: its alarms, what clients and services see, the functions, the broker. A
@@ -77,6 +77,16 @@ function graphs(parameters: Parameters): Graph[] {
       lines: [count('ConnectionsOpened', 'opened'), count('ConnectionsClosed', 'closed')],
     },
     {
+      title: 'Sessions',
+      lines: [
+        count('SessionsOpened', 'opened'),
+        count('SessionsResumed', 'resumed'),
+        count('SessionsRefused', 'refused'),
+        count('SessionsEnded', 'ended'),
+        count('SessionsFailed', 'failed'),
+      ],
+    },
+    {
       title: 'Messages of clients',
       lines: [count('Sends', 'acknowledged'), count('SendsRefused', 'refused'), count('SendsFailed', 'failed')],
     },
@@ -85,6 +95,7 @@ function graphs(parameters: Parameters): Graph[] {
       stacked: true,
       lines: [
         count('RepliesDelivered', 'delivered'),
+        count('RepliesStored', 'stored'),
         count('RepliesGone', 'gone'),
         count('RepliesThrottled', 'throttled'),
         count('RepliesTooLarge', 'too_large'),
@@ -113,6 +124,24 @@ function graphs(parameters: Parameters): Graph[] {
       title: 'Concurrent runs of functions',
       lines: keys.map((key) => ({ label: key, metric: ofFunction(key, 'ConcurrentExecutions'), stat: 'Maximum' })),
       limits: sendConcurrency === undefined ? [] : [{ label: 'limit of send', value: sendConcurrency }],
+    },
+    {
+      title: 'Tables: units',
+      lines: [
+        sum('sessions, written', ofTable('SessionTable', 'ConsumedWriteCapacityUnits')),
+        sum('sessions, read', ofTable('SessionTable', 'ConsumedReadCapacityUnits')),
+        sum('connections, written', ofTable('ConnectionTable', 'ConsumedWriteCapacityUnits')),
+        sum('connections, read', ofTable('ConnectionTable', 'ConsumedReadCapacityUnits')),
+      ],
+    },
+    {
+      title: 'Tables: throttled requests',
+      lines: [
+        sum('sessions, writes', ofTable('SessionTable', 'WriteThrottleEvents')),
+        sum('sessions, reads', ofTable('SessionTable', 'ReadThrottleEvents')),
+        sum('connections, writes', ofTable('ConnectionTable', 'WriteThrottleEvents')),
+        sum('connections, reads', ofTable('ConnectionTable', 'ReadThrottleEvents')),
+      ],
     },
     {
       title: 'Broker: memory, % of what it may use',

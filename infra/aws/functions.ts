@@ -24,7 +24,8 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
   const vpc = vpcConfig(parameters);
   const inNetwork = vpc === undefined ? {} : { vpc };
   const reserve = (reservedConcurrency: number) => (sendConcurrency === undefined ? {} : { reservedConcurrency });
-  const table = { TABLE_NAME: ref('ConnectionTable') };
+  const connections = { TABLE_NAME: ref('ConnectionTable') };
+  const tables = { ...connections, SESSION_TABLE_NAME: ref('SessionTable') };
   const broker = { AMQP_URL: brokerUrl(parameters), AMQP_SECRET_ARN: brokerSecretArn(parameters) };
   const queues = { API_QUEUE: apiQueue, WS_QUEUE: wsQueue, REPLY_SHARDS: String(replyShards) };
   // Not the event's domain name: behind a custom domain, posts to it answer 403.
@@ -32,11 +33,12 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
   const management = { MANAGEMENT_ENDPOINT: sub(endpoint) };
 
   const settings: Record<string, Omit<FunctionSettings, 'role'>> = {
-    connect: { environment: table },
-    disconnect: { environment: table },
+    connect: { environment: connections },
+    disconnect: { environment: tables },
     default: { environment: {} },
     send: {
       environment: {
+        ...tables,
         ...broker,
         ...queues,
         REQUEST_STYLE: requestStyle,
@@ -48,8 +50,14 @@ export function functionSettings(parameters: Parameters): Record<string, Functio
       ...inNetwork,
       ...reserve(sendConcurrency ?? 0),
     },
+    // Outside the network: what it reaches is public, and the broker is not among it.
+    session: {
+      environment: { ...tables, ...management, AUTH: auth.mode },
+      // A version of these that knows of no sessions would take the name of one for a connection.
+      dependsOn: ['SendLambdaFunction', 'ConsumerLambdaFunction'],
+    },
     consumer: {
-      environment: { ...table, ...broker, WS_QUEUE: wsQueue, ...management },
+      environment: { ...tables, ...broker, WS_QUEUE: wsQueue, ...management },
       ...inNetwork,
       // A mapping makes one call at a time. Kept apart from what strangers can call by connecting.
       ...reserve(replyShards),

@@ -4,7 +4,7 @@ import { functionId } from './intrinsics';
 
 /**
  * The metrics in CloudWatch that tell how a deployment fares: those that its functions write, and those of AWS about the
- * functions, the API and the broker. Alarms and dashboard are made of these.
+ * functions, the API, the tables and the broker. Alarms and dashboard are made of these.
  */
 
 export interface Metric {
@@ -31,6 +31,17 @@ type OfApi = 'ClientError' | 'ConnectCount' | 'ExecutionError' | 'IntegrationErr
 
 export function ofApi(MetricName: OfApi): Metric {
   return { Namespace: 'AWS/ApiGateway', MetricName, Dimensions: { ApiId: { Ref: 'WebsocketsApi' } } };
+}
+
+/** https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html */
+type OfTable =
+  | 'ConsumedReadCapacityUnits'
+  | 'ConsumedWriteCapacityUnits'
+  | 'ReadThrottleEvents'
+  | 'WriteThrottleEvents';
+
+export function ofTable(table: 'ConnectionTable' | 'SessionTable', MetricName: OfTable): Metric {
+  return { Namespace: 'AWS/DynamoDB', MetricName, Dimensions: { TableName: { Ref: table } } };
 }
 
 /** Once a minute. https://docs.aws.amazon.com/amazon-mq/latest/developer-guide/rabbitmq-logging-monitoring.html */

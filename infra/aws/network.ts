@@ -65,7 +65,7 @@ export function network({ broker, production, service, stage, availabilityZones 
       },
     },
     ...Object.assign({}, ...zones.map((zone) => zoneResources(zone, availabilityZones?.[zone - 1], production, name))),
-    // Free, and what the consumer writes to the table does not pass the NAT, which is paid by the gigabyte.
+    // Free, and what the functions write to the tables does not pass the NAT, which is paid by the gigabyte.
     TableEndpoint: {
       Type: 'AWS::EC2::VPCEndpoint',
       Properties: {

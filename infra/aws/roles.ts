@@ -15,19 +15,37 @@ interface Statement {
 /** What a function's code calls, apart from its log. */
 function calls(parameters: Parameters): Record<string, Statement[]> {
   const { auth } = parameters;
-  const table = (action: string) => allow([`dynamodb:${action}`], getAtt('ConnectionTable', 'Arn'));
+  const inTable = (id: string, actions: string[]) =>
+    allow(
+      actions.map((action) => `dynamodb:${action}`),
+      getAtt(id, 'Arn'),
+    );
+  const rows = (...actions: string[]) => inTable('ConnectionTable', actions);
+  const sessions = (...actions: string[]) => inTable('SessionTable', actions);
   const connections = (method: string) =>
     allow(['execute-api:ManageConnections'], sub(`${managementArn(parameters)}/${method}/@connections/*`));
+  const postAndClose = [connections('POST'), connections('DELETE')];
   const logIn = allow(['secretsmanager:GetSecretValue'], brokerSecretArn(parameters));
   const inVpc = vpcConfig(parameters) === undefined ? [] : [networkInterfaces];
   // What the event source mapping does in the function's name, beside logging in.
   const readQueue = [allow(['mq:DescribeBroker'], brokerArn(parameters)), mappingNetwork];
   return {
-    connect: [table('PutItem')],
-    disconnect: [table('DeleteItem')],
+    connect: [rows('PutItem')],
+    disconnect: [rows('DeleteItem'), sessions('GetItem', 'PutItem')],
     default: [],
-    send: [logIn, ...inVpc, ...(auth.mode === 'jwt' ? [connections('POST'), connections('DELETE')] : [])],
-    consumer: [table('DeleteItem'), connections('POST'), logIn, ...inVpc, ...readQueue],
+    send: [
+      rows('UpdateItem', 'GetItem'),
+      sessions('GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'),
+      logIn,
+      ...inVpc,
+      ...(auth.mode === 'jwt' ? postAndClose : []),
+    ],
+    session: [
+      rows('UpdateItem', 'GetItem'),
+      sessions('GetItem', 'PutItem', 'BatchGetItem', 'BatchWriteItem'),
+      ...postAndClose,
+    ],
+    consumer: [rows('DeleteItem'), sessions('GetItem', 'PutItem'), ...postAndClose, logIn, ...inVpc, ...readQueue],
     worker: [logIn, ...inVpc, ...readQueue],
     topology: [logIn, ...inVpc],
     authorizer:

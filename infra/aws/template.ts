@@ -24,7 +24,7 @@ export interface Template {
 }
 
 /** What API Gateway calls. */
-const routed = ['connect', 'disconnect', 'default', 'send'];
+const routed = ['connect', 'disconnect', 'default', 'send', 'session'];
 
 export function gatewayTemplate(parameters: Parameters): Template {
   const functions = functionSettings(parameters);

@@ -1,20 +1,22 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../../lib/config';
-import type { OfflineOptions } from './serverless';
 
-/** Ports of serverless-offline, which ends the process without a word of advice when one is taken. */
+/**
+ * The ports that the local stack must have. serverless-offline ends the process without a word of advice when one of its
+ * own is taken.
+ */
 
-/** Throws ConfigError that names the variable to set. */
-export async function refuseTakenPorts({ host, websocketPort, lambdaPort }: Required<OfflineOptions>): Promise<void> {
-  if (Number(websocketPort) === Number(lambdaPort)) {
-    throw new ConfigError('WEBSOCKET_PORT and LAMBDA_PORT must be different ports.');
+/** @param ports by the variable that sets each. Throws ConfigError that names the variable to set. */
+export async function refuseTakenPorts(ports: Record<string, number>, host: string): Promise<void> {
+  if (new Set(Object.values(ports)).size < Object.keys(ports).length) {
+    throw new ConfigError(`${Object.keys(ports).join(', ')} must be different ports.`);
   }
-  for (const [variable, port] of Object.entries({ WEBSOCKET_PORT: websocketPort, LAMBDA_PORT: lambdaPort })) {
-    if (!(await isFree(Number(port), host))) {
+  for (const [variable, port] of Object.entries(ports)) {
+    if (!(await isFree(port, host))) {
       throw new ConfigError(
         `Port ${port} is in use. Stop what listens there (an earlier npm start?), or choose another port: ` +
-          `${variable}=${otherPort(Number(port))} npm start`,
+          `${variable}=${otherPort(port)} npm start`,
       );
     }
   }

@@ -48,6 +48,9 @@ export interface OfflineOptions {
   host?: string;
   websocketPort?: number | string;
   lambdaPort?: number | string;
+  /** Seconds after which a connection is closed with 1001: of its life, and of silence in both directions. */
+  webSocketHardTimeout?: number | string;
+  webSocketIdleTimeout?: number | string;
 }
 
 /** All that the command line may set. */

@@ -13,8 +13,8 @@ import { answerSubProtocols, surviveClients } from './sockets';
 import { startTables } from './table';
 
 /**
- * All that stands in for AWS on a laptop, around serverless-offline: the bundles, rebuilt on save; the connection
- * table; a broker, unless AMQP_URL names one; the queues; and, once the WebSocket listens, the event source mappings.
+ * All that stands in for AWS on a laptop, around serverless-offline: the bundles, rebuilt on save; the tables; a
+ * broker, unless AMQP_URL names one; the queues; and, once the WebSocket listens, the event source mappings.
  * Resolves when serverless-offline may start. Everything lives in this process and ends with it.
  */
 export async function startStack(
@@ -23,17 +23,30 @@ export async function startStack(
   log: ServerlessLog,
 ): Promise<void> {
   const { service } = serverless;
-  const config = readConfig(['WEBSOCKET_PORT', 'LAMBDA_PORT', 'BROKER_PORT', 'LOG_LEVEL']);
+  const config = readConfig([
+    'WEBSOCKET_PORT',
+    'LAMBDA_PORT',
+    'BROKER_PORT',
+    'CONNECTION_SECONDS',
+    'IDLE_SECONDS',
+    'LOG_LEVEL',
+  ]);
   const amqpUrl = process.env.AMQP_URL ? readConfig(['AMQP_URL']).AMQP_URL : undefined;
   const offline: Required<OfflineOptions> = {
     host: 'localhost',
     websocketPort: config.WEBSOCKET_PORT,
     lambdaPort: config.LAMBDA_PORT,
+    webSocketHardTimeout: config.CONNECTION_SECONDS,
+    webSocketIdleTimeout: config.IDLE_SECONDS,
     ...service.custom?.['serverless-offline'],
     ...cliOptions,
   };
   service.custom = { ...service.custom, 'serverless-offline': offline };
-  await refuseTakenPorts(offline);
+  const ports = {
+    WEBSOCKET_PORT: Number(offline.websocketPort),
+    LAMBDA_PORT: Number(offline.lambdaPort),
+  };
+  await refuseTakenPorts(ports, offline.host);
   surviveClients();
   answerSubProtocols();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
@@ -50,6 +63,7 @@ export async function startStack(
     AMQP_SECRET_ARN: '',
     MANAGEMENT_ENDPOINT: `http://${endpoint}`,
     TABLE_NAME: 'ConnectionTable',
+    SESSION_TABLE_NAME: 'SessionTable',
   });
   service.provider.environment = {
     ...service.provider.environment,
@@ -76,15 +90,10 @@ export async function startStack(
     for (const spec of specs) {
       startMapping(spec, { url: broker.url, invoke, report: (line) => log.notice(line) });
     }
-    log.notice(
-      banner({
-        webSocketUrl: `ws://${endpoint}`,
-        asksForTokens: service.functions.send?.environment?.AUTH === 'jwt',
-        broker,
-        queues: queues.map(({ name }) => name),
-        specs,
-      }),
-    );
+    const webSocketUrl = `ws://${endpoint}`;
+    const asksForTokens = service.functions.send?.environment?.AUTH === 'jwt';
+    const names = queues.map(({ name }) => name);
+    log.notice(banner({ webSocketUrl, asksForTokens, broker, queues: names, specs }));
   };
   // serverless-offline starts when this function returns, and what needs its port must not hold it up.
   afterStart().catch((error: unknown) => log.error(`The local stack did not start: ${(error as Error).message}`));

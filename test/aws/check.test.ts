@@ -47,7 +47,7 @@ describe('a rule tells the mistake that it is there for', () => {
   });
 
   test('a command that no table knows, and one that is in no bundle', () => {
-    const faults = bundleFaults(new Map([['connect', ['PutItem', 'GetItem', 'Scan']]]), combinations);
+    const faults = bundleFaults(new Map([['connect', ['PutItem', 'GetItem', 'UpdateItem', 'Scan']]]), combinations);
     expect(faults).toEqual(['connect: its bundle has Scan', 'connect: its bundle lacks DeleteItem']);
   });
 });

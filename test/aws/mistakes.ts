@@ -40,6 +40,10 @@ export const mistakes: Mistake[] = [
       (of) => statements(of('ConnectRole')).push(allow('dynamodb:Scan')),
       'connect: does not call dynamodb:Scan on ${ConnectionTable.Arn}',
     ],
+    [
+      (of) => statements(of('ConnectRole')).push(allow('dynamodb:GetItem', { 'Fn::GetAtt': ['SessionTable', 'Arn'] })),
+      'connect: does not call dynamodb:GetItem on ${SessionTable.Arn}',
+    ],
     [(of) => statements(of('ConsumerRole')).pop(), 'consumer: lacks no ec2:CreateNetworkInterface on *'],
     [(of) => statements(of('ConnectRole')).pop(), 'connect: lacks dynamodb:PutItem on ${ConnectionTable.Arn}'],
     [
@@ -114,6 +118,13 @@ export const mistakes: Mistake[] = [
     [(of) => delete of('SendLogGroup').RetentionInDays, 'SendLogGroup: keeps logs for undefined days'],
     [(_, { Resources }) => delete Resources.SendLogGroup, 'send: has no log group'],
   ]),
+  ...on('nobody opens a session before all functions know of sessions', publicly, [
+    [
+      (_, { Resources }) =>
+        Object.assign(Resources.SessionLambdaFunction ?? {}, { DependsOn: ['SessionLogGroup', 'SendLambdaFunction'] }),
+      'session: does not wait for ConsumerLambdaFunction',
+    ],
+  ]),
   ...on('send opens fewer connections than the broker takes', publicly, [
     [(of) => Object.assign(of('SendLambdaFunction'), { ReservedConcurrentExecutions: 5000 }), 'send: 5000 at once'],
     [(of) => delete of('SendLambdaFunction').ReservedConcurrentExecutions, 'send: undefined at once'],
@@ -170,7 +181,7 @@ export const mistakes: Mistake[] = [
       'Topology: does not wait for PrivateRoute1, without which its function reaches nothing, nor at removal',
     ],
   ]),
-  ...on('the table is kept and can be recovered in production', privately, [
+  ...on('the tables are kept in production, and connections can be recovered', privately, [
     [
       (_, { Resources }) => Object.assign(Resources.ConnectionTable ?? {}, { DeletionPolicy: 'Delete' }),
       'ConnectionTable: Delete on prod',
@@ -180,6 +191,7 @@ export const mistakes: Mistake[] = [
       (of) => delete of('ConnectionTable').SSESpecification,
       'ConnectionTable: is not encrypted by a key of the account',
     ],
+    [(of) => delete of('SessionTable').TimeToLiveSpecification, 'SessionTable: keeps rows for ever'],
   ]),
   ...on('alarms tell the topic', privately, [
     [

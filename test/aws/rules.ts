@@ -1,8 +1,8 @@
 import { templateFaults } from './faults';
 import type { Packaged } from './package';
 import { asksWhoConnects, isCalledByItself, logsNoSecrets, throttles } from './rules/api';
-import { keepsTheTable, showsADashboard, tellsWhoIsAsked } from './rules/data';
-import { logsEnd, runsOnArm, runsWhereItReaches, sendsWithinTheLimit } from './rules/functions';
+import { keepsTheTables, showsADashboard, tellsWhoIsAsked } from './rules/data';
+import { logsEnd, opensSessionsLast, runsOnArm, runsWhereItReaches, sendsWithinTheLimit } from './rules/functions';
 import { isAsPublicAsSaid } from './rules/network';
 import { grantsWhatIsCalled, namesResources } from './rules/permissions';
 import { declaresWhatIsRead } from './rules/queues';
@@ -24,13 +24,14 @@ export const rules: Record<string, Rule> = {
   'functions run on ARM and Node 22, within the time that their caller waits': runsOnArm,
   'functions run where they reach the broker, and only those that use it': runsWhereItReaches,
   'logs end': logsEnd,
+  'nobody opens a session before all functions know of sessions': opensSessionsLast,
   'send opens fewer connections than the broker takes': sendsWithinTheLimit,
   'the stage is throttled': throttles,
   'access logs tell nothing of what clients send, and no account is changed for them': logsNoSecrets,
   'who connects is asked where it is said, and nowhere else': asksWhoConnects,
   'only this API calls the functions of its routes': isCalledByItself,
   'the network is as public as it is said to be': isAsPublicAsSaid,
-  'the table is kept and can be recovered in production': keepsTheTable,
+  'the tables are kept in production, and connections can be recovered': keepsTheTables,
   'alarms tell the topic': tellsWhoIsAsked,
   'the dashboard is one': showsADashboard,
 };

@@ -9,6 +9,7 @@ import { connect } from '../../lib/amqp-connect';
 import { method, PROTOCOL_HEADER } from '../helpers/amqp-frames';
 import { type FunctionProcess, functionProcess } from '../helpers/function-process';
 import { root } from '../helpers/stack';
+import { noTables } from '../helpers/table-api';
 
 /** What a broker may say in one breath with its open-ok, when a client library has nobody to tell it to. */
 const lastWords: Record<string, Buffer> = {
@@ -70,7 +71,7 @@ describe('a broker that ends the connection as it opens it', () => {
 
   test('leaves the function alive, which tells the client so', async () => {
     const AMQP_URL = await brokerSaying(lastWords['a fatal close'] as Buffer);
-    send = functionProcess('send', { env: { AMQP_URL }, timeoutMs: 5000 });
+    send = functionProcess('send', { env: { ...noTables, AMQP_URL }, timeoutMs: 5000 });
     const { body } = (await send.invoke({
       requestContext: { connectionId: 'c', eventType: 'MESSAGE', connectedAt: Date.now() },
       body: JSON.stringify({ action: 'send', data: {} }),

@@ -11,7 +11,18 @@ import { decodeCorrelation, encodeCorrelation } from '../../lib/correlation';
 import { amqpDeadLetters } from '../../lib/dead-letters';
 import { defaultLimits, deliver } from '../../lib/delivery';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
-import { ackFrame, errorFrame, maxFrameBytes, ownEvents, parseFrame, pongFrame, replyFrame } from '../../lib/frames';
+import {
+  ackFrame,
+  errorFrame,
+  maxFrameBytes,
+  ownEvents,
+  parseFrame,
+  pongFrame,
+  replyFrame,
+  sessionEndedFrame,
+  sessionFrame,
+  withSeq,
+} from '../../lib/frames';
 import { newMessageId } from '../../lib/message-id';
 import { checkMessage } from '../../lib/message-schema';
 import { noMetrics } from '../../lib/metrics';
@@ -19,7 +30,11 @@ import { buildRequest, parseReply, type Request, type RequestStyle } from '../..
 import type { PostOutcome } from '../../lib/post';
 import { recentDeliveries } from '../../lib/recent';
 import { createSender } from '../../lib/sender';
+import { claimIn, seqIn, sessionIn } from '../../lib/session/claim';
+import { createSessions } from '../../lib/session/sessions';
+import { type RefusalReason, sessionLimits } from '../../lib/session/state';
 import { traceparentOf } from '../../lib/traceparent';
+import { memorySessionStore } from '../helpers/session-memory';
 
 /** docs/asyncapi.yaml and docs/PROTOCOL.md say what the code does: each is held to the code, and to the other. */
 
@@ -65,6 +80,9 @@ interface Document {
 }
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const session = 'session_Hk2v0hVQW3yq1m0Yb6rJxA';
+const token = '3q2-7wVd0m5Yc1k8Xj4nQpT6sLhZrUaEoGfIbKx9WvM';
+const refusals: RefusalReason[] = ['unknown', 'too_many_replies', 'too_many_bytes', 'too_old', 'incomplete'];
 
 const docs = join(__dirname, '..', '..', 'docs');
 const source = readFileSync(join(docs, 'asyncapi.yaml'), 'utf8');
@@ -75,6 +93,9 @@ const messageNames = Object.keys(messages);
 const examples = messageNames.flatMap((name) =>
   message(name).examples.map((example) => ({ name, example, title: `${name}: ${example.name}` })),
 );
+
+/** Messages of clients, each named by its action. */
+const fromClient = ['send', 'ping', 'session', 'received'];
 
 const validatorOf = validators(document);
 const strictValidatorOf = validators(closed(document));
@@ -133,6 +154,7 @@ describe('a frame that the gateway builds is documented:', () => {
 
   test.each(['1', null])('ack and pong, to id %p', (id) => {
     expectDocumented('ack', overTheWire(ackFrame(id, messageId)));
+    expectDocumented('ack', overTheWire(ackFrame(id, messageId, true)));
     expectDocumented('pong', overTheWire(pongFrame(id)));
   });
 
@@ -155,6 +177,30 @@ describe('a frame that the gateway builds is documented:', () => {
     expectDocumented('recv', overTheWire(replyFrame(reply)));
   });
 
+  test('reply and service error in a session', () => {
+    const reply = JSON.stringify(replyFrame({ event: 'recv', id: '1', messageId: 'r-17', data: { answer: 42 } }));
+    const error = JSON.stringify({
+      ...errorFrame('1', new GatewayError('internal', 'why')),
+      messageId: 'r-18',
+      data: {},
+    });
+    expectDocumented('recv', JSON.parse(withSeq(reply, 1)));
+    expectDocumented('error', JSON.parse(withSeq(error, 1000)));
+  });
+
+  test.each(['s', null])('session, opened or taken over, to id %p', (id) => {
+    const fresh = { id, session, token, resumed: false, seq: 0 };
+    expectDocumented('sessionOpened', overTheWire(sessionFrame(fresh)));
+    expectDocumented('sessionOpened', overTheWire(sessionFrame({ ...fresh, resumed: true, seq: 17 })));
+    for (const reason of refusals) {
+      expectDocumented('sessionOpened', overTheWire(sessionFrame({ ...fresh, reason })));
+    }
+  });
+
+  test.each([...refusals, 'taken_over' as const])('session ended, for it is %s', (ended) => {
+    expectDocumented('sessionEnded', overTheWire(sessionEndedFrame(session, ended)));
+  });
+
   test('but not whatever resembles one', () => {
     const ack = { event: 'ack', id: '1', messageId };
     const error = { event: 'error', id: null, code: 'internal', message: '', retryable: false };
@@ -163,27 +209,29 @@ describe('a frame that the gateway builds is documented:', () => {
     expect(validatorOf('error', 'payload')({ ...error, retryable: true })).toBe(false);
     expect(validatorOf('error', 'payload')({ ...error, code: 'gone' })).toBe(false);
     expect(validatorOf('recv', 'payload')({ event: 'ack', data: {} })).toBe(false);
+    expect(validatorOf('recv', 'payload')({ event: 'recv', seq: 1, data: {} })).toBe(false);
+    const opened = overTheWire(sessionFrame({ id: null, session, token, resumed: true, seq: 1 })) as object;
+    expect(validatorOf('sessionOpened', 'payload')({ ...opened, reason: 'unknown' })).toBe(false);
+    expect(validatorOf('sessionOpened', 'payload')({ ...opened, resumed: false })).toBe(false);
+    expect(validatorOf('sessionEnded', 'payload')({ event: 'session', session, ended: 'cut' })).toBe(false);
   });
 });
 
 describe('a frame from a client', () => {
-  test.each(examples.filter(({ name }) => name === 'send' || name === 'ping'))(
-    '$title is taken',
-    ({ name, example }) => {
-      const frame = example.payload as { id?: string; data?: unknown; traceparent?: string };
-      expect(parseFrame(JSON.stringify(frame))).toEqual({
-        action: name,
-        id: frame.id ?? null,
-        data: frame.data,
-        traceparent: frame.traceparent,
-      });
-      expect(isTaken(JSON.stringify(frame))).toBe(true);
-    },
-  );
+  test.each(examples.filter(({ name }) => fromClient.includes(name)))('$title is taken', ({ name, example }) => {
+    const frame = example.payload as { id?: string };
+    expect(parseFrame(JSON.stringify(frame))).toEqual({ ...frame, action: name, id: frame.id ?? null });
+    expect(isTaken(JSON.stringify(frame))).toBe(true);
+  });
+
+  test('that takes a session over is read as the document says', () => {
+    const claims = message('session').examples.map(({ payload }) => claimIn(parseFrame(JSON.stringify(payload))));
+    expect(claims).toEqual([undefined, undefined, { session, token, after: 4 }, { session, token, after: 0 }]);
+  });
 
   test('is taken exactly when it is documented', () => {
     const action = fc.oneof(
-      { weight: 4, arbitrary: fc.constantFrom<unknown>('send', 'ping') },
+      { weight: 8, arbitrary: fc.constantFrom<unknown>(...fromClient) },
       fc.constantFrom<unknown>('Send', '', '$connect', '$default', null, 1),
     );
     const id = fc.oneof(
@@ -193,22 +241,38 @@ describe('a frame from a client', () => {
     );
     const data = fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue());
     const trace = fc.constantFrom<unknown>(traceparent, 'x', 5, null);
+    const seq = fc.oneof(
+      fc.nat(),
+      fc.constantFrom<unknown>(null, -1, 1.5, '1', 2 ** 53, Number.MAX_SAFE_INTEGER, true),
+    );
+    const mostly = <T>(value: T, ...others: unknown[]) =>
+      fc.oneof({ weight: 5, arbitrary: fc.constant<unknown>(value) }, fc.constantFrom<unknown>(null, 1, '', ...others));
+    const ofSessions = {
+      session: mostly(session, `${session}x`, session.toUpperCase(), `${session}\n`),
+      token: mostly(token, token.slice(1), `${token}=`),
+      after: seq,
+      seq,
+    };
     const frame = fc.oneof(
-      { weight: 9, arbitrary: fc.record({ action, id, data, traceparent: trace }, { requiredKeys: [] }) },
+      {
+        weight: 9,
+        arbitrary: fc.record({ action, id, data, traceparent: trace, ...ofSessions }, { requiredKeys: [] }),
+      },
       fc.jsonValue(),
     );
-    const seen = new Set<boolean>();
+    const seen = new Map<string, Set<boolean>>();
     fc.assert(
       fc.property(frame, (frame) => {
         const text = JSON.stringify(frame);
         const json = JSON.parse(text);
-        const documented = validatorOf('send', 'payload')(json) || validatorOf('ping', 'payload')(json);
-        seen.add(documented);
+        const documented = fromClient.some((name) => validatorOf(name, 'payload')(json));
+        const name = fromClient.find((name) => json?.action === name) ?? 'another';
+        seen.set(name, (seen.get(name) ?? new Set()).add(documented));
         return isTaken(text) === documented;
       }),
-      { numRuns: 1000 },
+      { numRuns: 3000 },
     );
-    expect(seen.size).toBe(2);
+    for (const name of fromClient) expect([name, seen.get(name)?.size]).toEqual([name, 2]);
   });
 });
 
@@ -495,6 +559,56 @@ describe('PROTOCOL.md', () => {
     expect(new Set(limits)).toEqual(new Set([maxFrameBytes]));
   });
 
+  test('gives the bounds of a session as the code has them', () => {
+    const { maxReplies, maxBytes, maxAgeSeconds, ttlSeconds } = sessionLimits;
+    const seconds = (limit = '') => Number.parseInt(limit, 10) * (limit.endsWith(' hours') ? 3600 : 1);
+    const rows = tables('Bounds', 'What').map(([, limit = '', reason]) => [seconds(limit.replaceAll(',', '')), reason]);
+    expect(rows).toEqual([
+      [maxReplies, 'too_many_replies'],
+      [maxBytes, 'too_many_bytes'],
+      [maxAgeSeconds, 'too_old'],
+      [ttlSeconds, 'unknown'],
+    ]);
+    for (const { payload } of message('sessionOpened').examples) expect(payload).toMatchObject({ ttlSeconds });
+  });
+
+  test('names every reason for which a session is not taken over, or ends', () => {
+    expect(message('sessionOpened').payload.properties?.reason?.enum).toEqual(refusals);
+    expect(message('sessionEnded').payload.properties?.ended?.enum).toEqual([...refusals, 'taken_over']);
+    for (const reason of [...refusals, 'taken_over']) expect(prose).toContain(`\`${reason}\``);
+  });
+
+  const diagrams = sections().flatMap(({ heading, lines }) => {
+    const blocks = lines.join('\n').matchAll(/^```mermaid\n([\s\S]*?)^```$/gm);
+    return [...blocks].map(([, diagram = '']) => ({ heading, diagram }));
+  });
+
+  test('draws each race', () => {
+    const races = sections().map(({ heading }) => heading);
+    const below = races.slice(races.indexOf('Races') + 1, races.indexOf('Packets'));
+    expect(below).toHaveLength(8);
+    expect(diagrams.map(({ heading }) => heading)).toEqual(below);
+  });
+
+  test.each(diagrams)('$heading is a diagram that can be drawn', ({ diagram }) => {
+    const [first, ...lines] = diagram.trim().split('\n');
+    expect(first).toBe('sequenceDiagram');
+    const declared = new Set<string>();
+    let open = 0;
+    for (const line of lines) {
+      const participant = /^ {2}participant (\w+) as [\w ,]+$/.exec(line)?.[1];
+      const message = /^ +(\w+)-?-(?:>>|x)(\w+): [\w ,.?#-]+$/.exec(line);
+      const note = /^ +Note over (\w+): [\w ,.-]+$/.exec(line)?.[1];
+      if (participant !== undefined) declared.add(participant);
+      else if (message !== null) for (const name of message.slice(1)) expect(declared).toContain(name);
+      else if (note !== undefined) expect(declared).toContain(note);
+      else if (/^ +par$/.test(line)) open += 1;
+      else if (/^ +end$/.test(line)) open -= 1;
+      else expect(line).toMatch(/^ +and$/);
+    }
+    expect(open).toBe(0);
+  });
+
   test('links only to sections that it has', () => {
     const anchors = sections().map(({ heading }) => heading.toLowerCase().replaceAll(' ', '-'));
     for (const [, anchor] of prose.matchAll(/\]\(#([^)]*)\)/g)) expect(anchors).toContain(anchor);
@@ -562,12 +676,17 @@ function overTheWire(frame: unknown): unknown {
   return JSON.parse(JSON.stringify(frame));
 }
 
-/** What the routes `send` and `default` do before anything leaves the gateway. */
+/** What the routes do before anything leaves the gateway. */
 function isTaken(text: string): boolean {
   try {
-    const { action, data } = parseFrame(text);
-    if (action === 'send') checkMessage(data);
-    return action === 'send' || action === 'ping';
+    const frame = parseFrame(text);
+    if (frame.action === 'send') {
+      sessionIn(frame);
+      checkMessage(frame.data);
+    }
+    if (frame.action === 'session') claimIn(frame);
+    if (frame.action === 'received') seqIn(frame);
+    return fromClient.includes(frame.action);
   } catch (error) {
     expect(error).toBeInstanceOf(GatewayError);
     return false;
@@ -604,11 +723,9 @@ async function take(delivery: Delivery, outcome: PostOutcome = { result: 'delive
         posted.push({ connectionId, frame: JSON.parse(frame) });
         return outcome;
       },
-      connections: {
-        open: async () => undefined,
-        find: async () => undefined,
-        remove: async () => 'kept',
-      },
+      close: async () => 'closed',
+      connections: { remove: async () => ({ result: 'kept' }) },
+      sessions: createSessions(memorySessionStore()),
       deadLetters: amqpDeadLetters(publisher, 'ws_queue'),
       recent: recentDeliveries(),
       log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
@@ -652,13 +769,11 @@ function sections(): Section[] {
     .map((text) => {
       const [first = '', ...lines] = text.split('\n');
       const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', json = '']) => {
+        if (info === 'mermaid') return [];
         if (info !== 'json' && info !== 'json properties') throw new Error(`A block of another kind: ${info}`);
-        return {
-          kind: info === 'json' ? ('payload' as const) : ('headers' as const),
-          json: JSON.parse(json),
-        };
+        return [{ kind: info === 'json' ? ('payload' as const) : ('headers' as const), json: JSON.parse(json) }];
       });
-      return { heading: first.replace(/^#+ /, '').replaceAll('`', ''), lines, blocks };
+      return { heading: first.replace(/^#+ /, '').replaceAll('`', ''), lines, blocks: blocks.flat() };
     });
 }
 

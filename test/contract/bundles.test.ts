@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { ConsumeMessage } from 'amqplib';
 import { type Broker, startBroker } from '../../infra/local/broker/broker';
 import { type MqEvent, mqEvent, mqRecord } from '../../infra/local/event-source/event';
+import { leaseFrom } from '../../lib/connections';
+import { dynamoConnections } from '../../lib/connections.dynamo';
 import { openChannel, queueNames, type TestChannel } from '../helpers/amqp';
 import { type AnswerBucket, startAnswerBucket } from '../helpers/answer-bucket';
 import { type FunctionOptions, type FunctionProcess, functionProcess } from '../helpers/function-process';
@@ -35,6 +37,7 @@ interface FunctionResource {
 const run = promisify(execFile);
 const { apiQueue, wsQueue } = queueNames();
 const connectionId = 'L0SM9cOFvHcCIhw=';
+const connectedAt = Date.now();
 
 let folder: string;
 let zips: Map<string, Map<string, Buffer>>;
@@ -74,6 +77,7 @@ beforeAll(async () => {
 }, 120_000);
 
 beforeAll(async () => {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   broker = await startBroker({ port: 0 });
   client = await openChannel(broker.url);
   for (const queue of [apiQueue, wsQueue]) await client.channel.assertQueue(queue);
@@ -106,6 +110,7 @@ function optionsOf(name: string): Required<FunctionOptions> {
     API_QUEUE: apiQueue,
     WS_QUEUE: wsQueue,
     TABLE_NAME: table.tableName,
+    SESSION_TABLE_NAME: table.sessionTableName,
     MANAGEMENT_ENDPOINT: api.url,
     JWT_JWKS_URL: issuer.jwksUrl,
   };
@@ -139,12 +144,23 @@ async function invoke(name: string, event: unknown): Promise<unknown> {
 const authorizer = { userId: 'alice', tokenExpiresAt: String(Math.floor(Date.now() / 1000) + 300) };
 
 function webSocketEvent(eventType: 'CONNECT' | 'MESSAGE' | 'DISCONNECT', frame?: object): object {
-  const requestContext = { connectionId, eventType, connectedAt: 1_700_000_000_000, authorizer };
+  const requestContext = { connectionId, eventType, connectedAt, authorizer };
   return frame === undefined ? { requestContext } : { requestContext, body: JSON.stringify(frame) };
 }
 
 function frameIn(response: unknown): unknown {
   return JSON.parse((response as { body: string }).body);
+}
+
+function rows() {
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  return dynamoConnections(table.tableName, { endpoint: table.url, region: 'us-east-1', credentials });
+}
+
+/** The row of the events' connection, as it is when it has just been opened. */
+async function connected(): Promise<void> {
+  await rows().remove(connectionId, connectedAt);
+  await rows().open(leaseFrom(connectionId, connectedAt));
 }
 
 /** What the event source mapping hands over of a queue with one message. */
@@ -175,14 +191,28 @@ const events: Record<string, () => Promise<void>> = {
   },
 
   async connect() {
+    const before = table.requests.length;
     expect(await invoke('connect', webSocketEvent('CONNECT'))).toMatchObject({ statusCode: 200 });
-    expect(table.requests).toBe(1);
+    expect(table.requests.slice(before)).toEqual([{ operation: 'PutItem', table: table.tableName }]);
+  },
+
+  async session() {
+    await connected();
+    const answer = await invoke('session', webSocketEvent('MESSAGE', { action: 'session', id: '1' }));
+    const { session } = frameIn(answer) as { session: string };
+    expect(frameIn(answer)).toMatchObject({ event: 'session', id: '1', resumed: false, ttlSeconds: 300, seq: 0 });
+    expect(await rows().membership(connectionId)).toMatchObject({ session });
   },
 
   async disconnect() {
-    const before = table.requests;
+    await connected();
+    await rows().join(connectionId, 'session_that_is_over', 0);
+    const before = table.requests.length;
     expect(await invoke('disconnect', webSocketEvent('DISCONNECT'))).toMatchObject({ statusCode: 200 });
-    expect(table.requests).toBe(before + 1);
+    expect(table.requests.slice(before)).toEqual([
+      { operation: 'DeleteItem', table: table.tableName },
+      { operation: 'GetItem', table: table.sessionTableName },
+    ]);
   },
 
   async default() {
@@ -269,7 +299,8 @@ describe('the zips', () => {
       consumer: ['amqplib', 'secret', 'table', 'connections'],
       default: [],
       disconnect: ['table'],
-      send: ['amqplib', 'secret', 'connections'],
+      send: ['amqplib', 'secret', 'table', 'connections'],
+      session: ['table', 'connections'],
       topology: ['amqplib', 'secret'],
       worker: ['amqplib', 'secret'],
     });

@@ -1,20 +1,16 @@
 import { afterAll } from '@jest/globals';
-import { table } from '../../infra/aws/table';
-import { type LocalTables, startTables } from '../../infra/local/table';
 import { dynamoConnections } from '../../lib/connections.dynamo';
+import { startTableApi, type TableApi } from '../helpers/table-api';
 import { describeConnections } from './connections.suite';
 
-let tables: LocalTables | undefined;
+let table: TableApi | undefined;
 
-afterAll(() => tables?.close());
+afterAll(() => table?.close());
 
 describeConnections('DynamoDB (dynalite)', async () => {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-  tables = await startTables(table({ production: false }));
+  table = await startTableApi();
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-  return dynamoConnections('ConnectionTable', {
-    endpoint: tables.endpoint,
-    region: 'us-east-1',
-    credentials,
-  });
+  const config = { endpoint: table.url, region: 'us-east-1', credentials };
+  return { connections: dynamoConnections(table.tableName, config), rowOf: table.rowOf };
 });

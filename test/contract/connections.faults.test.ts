@@ -2,12 +2,14 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Context } from 'aws-lambda';
+import { leaseFrom } from '../../lib/connections';
 import { dynamoConnections } from '../../lib/connections.dynamo';
 import type { RouteHandler, WebSocketEvent } from '../../lib/route';
+import { startTableApi } from '../helpers/table-api';
 
 /**
- * What `$connect` and `$disconnect` do while DynamoDB fails: the functions as they are, by the real SDK, on a server that
- * gives the service's own errors.
+ * What `$connect`, `$disconnect` and the connection table do while DynamoDB fails: the functions as they are, by the real
+ * SDK, on a server that gives the service's own errors.
  */
 
 let answer: RequestListener;
@@ -28,6 +30,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   Object.assign(process.env, {
     TABLE_NAME: 'connections',
+    SESSION_TABLE_NAME: 'sessions',
     AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
@@ -107,6 +110,46 @@ describe.each(faults)('while DynamoDB %s', (_, fault) => {
       error: { name: expect.any(String) },
     });
   });
+
+  test('who asks for a session is told in time that there is no answer', async () => {
+    answer = fault;
+    const connections = dynamoConnections('connections');
+    const startedAt = Date.now();
+    const asked = await Promise.allSettled([
+      connections.join('c', 's', 1),
+      connections.membership('c', 1),
+      connections.remove('c', 1),
+    ]);
+    expect(asked.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(Date.now() - startedAt).toBeLessThan(7000);
+  });
+});
+
+test('an answer that is lost makes no difference: what is asked again finds what was done', async () => {
+  const table = await startTableApi();
+  const connections = dynamoConnections(table.tableName, { endpoint: table.url });
+  const loseOne = () => {
+    let lost = 0;
+    table.answer(() => {
+      lost += 1;
+      return lost === 1 ? 'lose' : 'work';
+    });
+  };
+  loseOne();
+  await connections.open(leaseFrom('c', 1000));
+  loseOne();
+  expect(await connections.membership('c', 5000)).toBeUndefined();
+  loseOne();
+  expect(await connections.join('c', 's', 9000)).toEqual({ result: 'joined', plainUntil: 5000 });
+  loseOne();
+  expect(await connections.membership('c', 7000)).toEqual({ session: 's', sessionEndsAt: 9000 });
+  // Only in which session it was is not known any more.
+  loseOne();
+  expect(await connections.remove('c', 1000)).toEqual({ result: 'kept' });
+  const operations = table.requests.map(({ operation }) => operation);
+  expect(operations.filter((each) => each === 'GetItem')).toHaveLength(2);
+  expect(operations).toHaveLength(5 * 2 + 2);
+  await table.close();
 });
 
 test('a disconnect ends in time, though DynamoDB never answers to several attempts', async () => {

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { ConsumeMessage, Options } from 'amqplib';
 import { type RunningMapping, startMapping } from '../../infra/local/event-source/mapping';
 import { topology } from '../../infra/topology';
+import { apiGatewayClose } from '../../lib/close';
 import { amqpDeadLetters } from '../../lib/dead-letters';
 import { type DeliveryPorts, deliver } from '../../lib/delivery';
 import { noMetrics } from '../../lib/metrics';
@@ -10,9 +11,14 @@ import { deliveriesOf } from '../../lib/mq-event';
 import { apiGatewayPost } from '../../lib/post';
 import { AmqpPublisher } from '../../lib/publisher';
 import { recentDeliveries } from '../../lib/recent';
+import { createSessions, type Sessions } from '../../lib/session/sessions';
+import { dynamoSessionStore } from '../../lib/session/store.dynamo';
 import { deleteQueues, openChannel, queueNames, reader, type TestChannel } from '../helpers/amqp';
 import { type ManagementApi, startManagementApi } from '../helpers/management-api';
 import { silentLog } from '../helpers/silent-log';
+import { startTableApi, type TableApi } from '../helpers/table-api';
+
+const aws = { region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
 
 /** What becomes of replies on their way from the queue to a client or to the dead letters, on any broker. */
 export function describeDelivery(name: string, broker: () => Promise<{ url: string; close(): Promise<void> }>): void {
@@ -23,6 +29,8 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
     let deadQueue: string;
     let service: TestChannel;
     let api: ManagementApi;
+    let table: TableApi;
+    let sessions: Sessions;
     let publisher: AmqpPublisher;
     let mapping: RunningMapping | undefined;
     /** The sizes of the batches that the function was given, and how many of them it has thrown back. */
@@ -32,6 +40,8 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
     beforeAll(async () => {
       process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
       ({ url, close: stopBroker } = await broker());
+      table = await startTableApi();
+      sessions = createSessions(dynamoSessionStore(table.sessionTableName, { endpoint: table.url, ...aws }));
     });
     beforeEach(async () => {
       queues = queueNames();
@@ -44,29 +54,33 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
       thrown = 0;
     });
     afterEach(async () => {
+      table.answer('work');
       await mapping?.close();
       await publisher.close();
       await api.close();
       await service.close();
       await deleteQueues(url, ...topology(queues).map(({ name }) => name));
     });
-    afterAll(() => stopBroker());
+    afterAll(async () => {
+      await table.close();
+      await stopBroker();
+    });
 
     /** Puts the replies in the queue, and then the consumer on it, so that they come as one batch. */
     async function consume(
       replies: { body: Buffer | string; options?: Options.Publish }[],
       batchSize = replies.length,
+      budgetMs = 20_000,
     ) {
       const confirming = await service.connection.createConfirmChannel();
       for (const { body, options } of replies) confirming.sendToQueue(queues.wsQueue, Buffer.from(body), options);
       await confirming.waitForConfirms();
       await confirming.close();
       const ports: DeliveryPorts = {
-        post: apiGatewayPost(api.url, {
-          region: 'us-east-1',
-          credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-        }),
-        connections: { open: async () => undefined, find: async () => undefined, remove: async () => 'kept' },
+        post: apiGatewayPost(api.url, aws),
+        close: apiGatewayClose(api.url, aws),
+        connections: { remove: async () => ({ result: 'kept' }) },
+        sessions,
         deadLetters: amqpDeadLetters(publisher, queues.wsQueue),
         recent: recentDeliveries(),
         log: silentLog,
@@ -89,7 +103,8 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
             const deliveries = deliveriesOf(event);
             batches.push(deliveries.length);
             try {
-              await deliver(deliveries, Date.now() + 20_000, ports);
+              await deliver(deliveries, Date.now() + budgetMs, ports);
+              service.channel.emit('test-handled');
             } catch (error) {
               thrown += 1;
               service.channel.emit('test-thrown');
@@ -180,6 +195,90 @@ export function describeDelivery(name: string, broker: () => Promise<{ url: stri
       expect(new Set(batches)).toEqual(new Set([3]));
       expect(api.posts.sort()).toEqual(['a', 'b']);
       expect(await service.channel.checkQueue(queues.wsQueue)).toMatchObject({ messageCount: 0 });
+    });
+
+    describe('in a session', () => {
+      const soon = () => Date.now() + 10_000;
+      const open = (connectionId: string) => sessions.open({ connectionId, connectedAt: Date.now() }, soon());
+      /** The numbers and the messageIds of all that the next connection gets. */
+      const resume = async ({ session, token }: { session: string; token: string }) => {
+        const holder = { connectionId: 'next', connectedAt: Date.now() };
+        const resumption = await sessions.resume(holder, { session, token, after: 0 }, soon());
+        if (resumption.result !== 'resumed') throw new Error(JSON.stringify(resumption));
+        return resumption.replies.map(({ seq, frame }) => ({ seq, messageId: JSON.parse(frame).messageId }));
+      };
+      const idsUpTo = (count: number) => Array.from({ length: count }, (_, n) => `m-${n + 1}`);
+      const numbered = (ids: string[]) => ids.map((messageId, n) => ({ seq: n + 1, messageId }));
+      const takenBy = (connectionId: string) =>
+        (api.taken.get(connectionId) as { seq: number; messageId: string }[]).map(({ seq, messageId }) => ({
+          seq,
+          messageId,
+        }));
+      const onSessions = () => table.requests.filter((asked) => asked.table === table.sessionTableName);
+
+      test('all of a batch are stored by three requests, and taken to its connection in order', async () => {
+        const opened = await open('a');
+        const ids = idsUpTo(100);
+        const before = onSessions().length;
+        const handled = once(service.channel, 'test-handled');
+        await consume(ids.map((id) => replyTo(opened.session, id)));
+        await handled;
+        expect(
+          onSessions()
+            .slice(before)
+            .map(({ operation }) => operation),
+        ).toEqual(['GetItem', 'PutItem', 'PutItem']);
+        expect(takenBy('a')).toEqual(numbered(ids));
+        expect(await resume(opened)).toEqual(numbered(ids));
+      });
+
+      test('a batch that comes back is posted again under the same numbers, and stored once', async () => {
+        const opened = await open('a');
+        await service.channel.deleteQueue(deadQueue);
+        const thrownBack = once(service.channel, 'test-thrown');
+        const handled = once(service.channel, 'test-handled');
+        await consume([replyTo(opened.session, 'm-1'), { body: 'poison' }, replyTo(opened.session, 'm-2')]);
+        await thrownBack;
+        await service.channel.assertQueue(deadQueue, { durable: true });
+        await handled;
+        const taken = takenBy('a');
+        expect(taken.length).toBe(2 * batches.length);
+        for (let n = 0; n < taken.length; n += 2) expect(taken.slice(n, n + 2)).toEqual(numbered(['m-1', 'm-2']));
+        expect(await resume(opened)).toEqual(numbered(['m-1', 'm-2']));
+      });
+
+      test('wait in the queue for a table that takes nothing, and no other waits with them', async () => {
+        const opened = await open('a');
+        table.answer((asked) => (asked.table === table.sessionTableName ? 'throttle' : 'work'));
+        const thrownBack = once(service.channel, 'test-thrown');
+        const handled = once(service.channel, 'test-handled');
+        await consume([replyTo(opened.session, 'm-1'), replyTo('b', 'm-2'), replyTo(opened.session, 'm-3')], 3, 3000);
+        await thrownBack;
+        expect(api.posts).toEqual(['b']);
+        table.answer('work');
+        await handled;
+        await mapping?.close();
+        expect(api.posts).toEqual(['b', 'a', 'a']);
+        expect(takenBy('a')).toEqual(numbered(['m-1', 'm-3']));
+        expect(await service.channel.checkQueue(queues.wsQueue)).toMatchObject({ messageCount: 0 });
+      });
+
+      test('have one number each, whatever answers of the table are lost', async () => {
+        const opened = await open('a');
+        let lost = 0;
+        table.answer(({ operation }) => (operation === 'PutItem' && lost++ < 5 ? 'lose' : 'work'));
+        const ids = idsUpTo(5);
+        const handled = once(service.channel, 'test-handled');
+        await consume(
+          ids.map((id) => ({ ...replyTo(opened.session, id), options: {} })),
+          5,
+        );
+        await handled;
+        expect(lost).toBeGreaterThan(5);
+        expect(takenBy('a').map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+        expect((await resume(opened)).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+        expect(batches).toEqual([5]);
+      });
     });
 
     test('lays down the letters of a large batch, each once', async () => {

@@ -49,6 +49,7 @@ describe('the metrics that are written by', () => {
         ...env,
         AMQP_URL: broker.url,
         TABLE_NAME: table.tableName,
+        SESSION_TABLE_NAME: table.sessionTableName,
         AWS_ENDPOINT_URL_DYNAMODB: table.url,
         MANAGEMENT_ENDPOINT: api.url,
         METRICS_NAMESPACE: 'ws-gateway-test',

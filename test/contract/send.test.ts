@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Context } from 'aws-lambda';
 import type { RouteHandler } from '../../lib/route';
 import { type ManagementApi, startManagementApi } from '../helpers/management-api';
+import { noTables } from '../helpers/table-api';
 
 /** The function `send`, as it is, where clients are asked for tokens: the real AWS SDK against a local @connections. */
 
@@ -17,6 +18,7 @@ beforeAll(async () => {
     AUTH: 'jwt',
     // Nobody listens there, and nobody is asked.
     AMQP_URL: 'amqp://127.0.0.1:1',
+    ...noTables,
     MANAGEMENT_ENDPOINT: api.url,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',

@@ -7,6 +7,7 @@ import { type Broker, startBroker } from '../../infra/local/broker/broker';
 import { openChannel, queueNames } from '../helpers/amqp';
 import { type FunctionProcess, functionProcess } from '../helpers/function-process';
 import { root } from '../helpers/stack';
+import { noTables } from '../helpers/table-api';
 import { startWire, type Wire } from '../helpers/wire';
 import { startWiretap, type Wiretap } from '../helpers/wiretap';
 
@@ -40,7 +41,7 @@ describe('on SIGTERM', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   const start = (more: Record<string, string> = {}): FunctionProcess => {
-    send = functionProcess('send', { env: { ...env, AMQP_URL: wire.url, ...more } });
+    send = functionProcess('send', { env: { ...env, ...noTables, AMQP_URL: wire.url, ...more } });
     return send;
   };
   const frame = (prompt: string) => ({

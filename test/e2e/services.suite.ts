@@ -132,6 +132,7 @@ export function describeServices(name: string, env: Record<string, string>): voi
           WS_QUEUE: used.wsQueue,
           MANAGEMENT_ENDPOINT: used.stack.managementUrl,
           TABLE_NAME: 'ConnectionTable',
+          SESSION_TABLE_NAME: 'SessionTable',
         },
       });
       let batches = 0;

@@ -116,6 +116,7 @@ export async function startRig(brokerUrl: string, options: RigOptions = {}): Pro
     API_QUEUE: apiQueue,
     WS_QUEUE: wsQueue,
     TABLE_NAME: table.tableName,
+    SESSION_TABLE_NAME: table.sessionTableName,
     AWS_ENDPOINT_URL_DYNAMODB: table.url,
     MANAGEMENT_ENDPOINT: api.url,
     ...env,

@@ -1,5 +1,4 @@
 import { describe, expect } from '@jest/globals';
-import { dynamoConnections } from '../../lib/connections.dynamo';
 import { encodeCorrelation } from '../../lib/correlation';
 import type { TableAnswer } from '../helpers/table-api';
 import { fault, type TestBroker } from './faults';
@@ -15,21 +14,21 @@ const faults: [name: string, how: TableAnswer][] = [
 const leaver = 'client-7';
 /** API Gateway gives `$connect` ten seconds. */
 const wellWithinMs = 8000;
+/** The SDK itself gives up on a table that does not answer after 4.5 s. */
+const atOnceMs = 3500;
 /** A batch that waited for the table would take as long as a call to it may, and the load makes several. */
 const soonMs = 25_000;
 
 /**
  * What the connection table does to each function: `connect` answers in time, and lets in only whom it has written down;
- * `send` does not ask it; `consumer` would remove the rows of clients that have gone, and delivers without that.
+ * `send` asks it in which session a connection is, and sends what names none without an answer; `consumer` would remove the
+ * rows of clients that have gone, and delivers without that.
  */
 export function describeTableFaults(broker: TestBroker): void {
   describe(`DynamoDB, beside ${broker.name}`, () => {
     for (const [name, how] of faults) {
       fault(broker, name, {}, async (rig) => {
         const { books, consumer, table } = rig;
-        const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-        const rows = dynamoConnections(table.tableName, { endpoint: table.url, region: 'us-east-1', credentials });
-        const rowOf = (connectionId: string) => rows.find(connectionId, Date.now());
         const connect = rig.start('connect');
         /** As API Gateway invokes it; a throw or a timeout rejects. */
         const open = async (connectionId: string) => {
@@ -39,9 +38,17 @@ export function describeTableFaults(broker: TestBroker): void {
           return { statusCode, tookMs: Date.now() - startedAt };
         };
 
+        const sendOne = async (frame: object) => {
+          const startedAt = Date.now();
+          const requestContext = { connectionId: 'newcomer', eventType: 'MESSAGE', connectedAt: startedAt };
+          const body = JSON.stringify({ action: 'send', data: { prompt: 'hello' }, ...frame });
+          const answer = (await rig.send[0]?.invoke({ requestContext, body })) as { body: string };
+          return { ...JSON.parse(answer.body), tookMs: Date.now() - startedAt };
+        };
+
         const running = rig.load();
         await running.acked(100);
-        expect(table.requests).toBe(0);
+        expect(new Set(table.requests.map((asked) => asked.table))).toEqual(new Set([table.tableName]));
         expect(await open(leaver)).toMatchObject({ statusCode: 200 });
         table.answer(how);
         rig.answer((connectionId) => (connectionId === leaver ? 410 : 200));
@@ -50,6 +57,10 @@ export function describeTableFaults(broker: TestBroker): void {
           await running.acked(acked);
           for (let n = 0; n < 10; n += 1) opening.push(open(`${acked}-${n}`));
         }
+        const plain = await sendOne({});
+        books.messages += 1;
+        books.ack(plain.messageId, 'newcomer');
+        const inSession = await sendOne({ session: `session_${'x'.repeat(22)}` });
         await running.done;
         const doneAt = Date.now();
         // Nothing waits until DynamoDB is well again.
@@ -63,17 +74,23 @@ export function describeTableFaults(broker: TestBroker): void {
 
         table.answer('work');
         expect(await open('afterwards')).toMatchObject({ statusCode: 200 });
-        expect(await rowOf('afterwards')).toBeDefined();
+        expect(await table.rowOf('afterwards')).toBeDefined();
         // A row that was left behind goes with the next reply to its client.
         const messageId = 'too late';
         const correlationId = encodeCorrelation({ messageId, connectionId: leaver, clientId: null });
         await rig.reply([{ body: 'too late', connectionId: leaver, properties: { messageId, correlationId } }]);
-        while ((await rowOf(leaver)) !== undefined) await rig.account();
+        while ((await table.rowOf(leaver)) !== undefined) await rig.account();
 
         return (row) => {
           expect(refused.map(({ statusCode }) => statusCode)).toEqual(refused.map(() => 503));
           expect(Math.max(...refused.map(({ tookMs }) => tookMs))).toBeLessThan(wellWithinMs);
           expect(behindMs).toBeLessThan(soonMs);
+          expect(plain).toMatchObject({ event: 'ack' });
+          expect(plain.tookMs).toBeLessThan(atOnceMs);
+          // Whoever means its session would rather send again than outside of it.
+          expect(inSession).toMatchObject({ event: 'error', code: 'unavailable', retryable: true });
+          expect(inSession.tookMs).toBeLessThan(wellWithinMs);
+          expect(Object.fromEntries(books.refused)).toEqual({});
           expect(row).toMatchObject({ acked: row.messages, duplicated: 0, deadLettered: 0 });
           expect(row.gone).toBeGreaterThan(1);
           // Nobody's time was over.

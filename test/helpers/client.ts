@@ -3,7 +3,7 @@ import WebSocket, { type ClientOptions } from 'ws';
 
 /** A WebSocket client that keeps what it received and lets a test wait for it. */
 // biome-ignore lint/suspicious/noExplicitAny: frames are what the test says they are
-type Frame = Record<string, any>;
+export type Frame = Record<string, any>;
 
 export class Client {
   readonly frames: Frame[] = [];

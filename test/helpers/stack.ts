@@ -7,8 +7,9 @@ import { freePorts } from './ports';
 export interface Stack {
   webSocketUrl: string;
   managementUrl: string;
+  pageUrl: string;
   amqpUrl: string;
-  /** Where it listens: the WebSocket, serverless-offline's Lambda endpoint, the embedded broker. */
+  /** Where it listens: the WebSocket, serverless-offline's Lambda endpoint, the page, the embedded broker. */
   ports: number[];
   /** All that it printed. */
   output(): string;
@@ -25,9 +26,14 @@ export const root = join(__dirname, '..', '..');
  * @param folder of the project to run, this one or a copy.
  */
 export async function startStack(env: Record<string, string> = {}, folder = root): Promise<Stack> {
-  const [webSocketPort, lambdaPort, brokerPort] = (await freePorts(3)) as [number, number, number];
+  const [webSocketPort, lambdaPort, pagePort, brokerPort] = (await freePorts(4)) as [number, number, number, number];
   const { AMQP_URL: _, ...inherited } = process.env;
-  const ports = { WEBSOCKET_PORT: webSocketPort, LAMBDA_PORT: lambdaPort, BROKER_PORT: brokerPort };
+  const ports = {
+    WEBSOCKET_PORT: webSocketPort,
+    LAMBDA_PORT: lambdaPort,
+    PAGE_PORT: pagePort,
+    BROKER_PORT: brokerPort,
+  };
   const portsAsText = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
   const child = spawn(process.execPath, [join(root, 'node_modules/serverless/bin/serverless.js'), 'offline'], {
     cwd: folder,
@@ -54,8 +60,9 @@ export async function startStack(env: Record<string, string> = {}, folder = root
   return {
     webSocketUrl: `ws://localhost:${webSocketPort}`,
     managementUrl: `http://localhost:${webSocketPort}`,
+    pageUrl: `http://localhost:${pagePort}`,
     amqpUrl: env.AMQP_URL ?? `amqp://guest:guest@127.0.0.1:${brokerPort}`,
-    ports: [webSocketPort, lambdaPort, ...(env.AMQP_URL ? [] : [brokerPort])],
+    ports: [webSocketPort, lambdaPort, pagePort, ...(env.AMQP_URL ? [] : [brokerPort])],
     output: () => output,
     prints: (text) => printed(text, output.length),
     stop: () => interrupt(child),

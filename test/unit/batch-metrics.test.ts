@@ -26,10 +26,13 @@ describe('a batch of replies', () => {
       outcome({ attempts: 0, duplicate: true }),
       outcome({ attempts: 0 }),
       outcome({ verdict: 'gone' }),
+      outcome({ verdict: 'stored', attempts: 0 }),
+      outcome({ verdict: 'stored', attempts: 2 }),
       ...letters,
     ];
     expect(batchMetrics(outcomes, letters)).toEqual({
       RepliesDelivered: 2,
+      RepliesStored: 2,
       RepliesGone: 1,
       RepliesThrottled: 2,
       RepliesTooLarge: 1,
@@ -37,7 +40,7 @@ describe('a batch of replies', () => {
       RepliesMalformed: 1,
       DeadLetters: 5,
       Duplicates: 1,
-      Retries: 2 + 5 * 3,
+      Retries: 2 + 1 + 5 * 3,
       EndToEnd: [],
     });
   });

@@ -3,9 +3,18 @@ import { ConfigError, readConfig } from '../../lib/config';
 
 function fault(env: Record<string, string>): string {
   try {
-    readConfig(['AMQP_URL', 'AMQP_SECRET_ARN', 'TABLE_NAME', 'WS_QUEUE', 'REQUEST_STYLE', 'MANAGEMENT_ENDPOINT'], {
+    const names = [
+      'AMQP_URL',
+      'AMQP_SECRET_ARN',
+      'TABLE_NAME',
+      'SESSION_TABLE_NAME',
+      'WS_QUEUE',
+      'REQUEST_STYLE',
+    ] as const;
+    readConfig([...names, 'MANAGEMENT_ENDPOINT'], {
       AMQP_URL: 'amqp://localhost',
       TABLE_NAME: 'table',
+      SESSION_TABLE_NAME: 'sessions',
       MANAGEMENT_ENDPOINT: 'https://api.example/stage',
       ...env,
     });
@@ -35,11 +44,26 @@ describe('the configuration', () => {
     [{ AMQP_URL: 'amqp://user:100%@localhost' }, /AMQP_URL is not valid/],
     [{ AMQP_SECRET_ARN: 'my-secret' }, /AMQP_SECRET_ARN is not valid; it should be the ARN of a secret/],
     [{ TABLE_NAME: 'a b' }, /TABLE_NAME is not valid/],
+    [{ SESSION_TABLE_NAME: 'a/b' }, /SESSION_TABLE_NAME is not valid; it should be the name of a DynamoDB table/],
     [{ WS_QUEUE: 'amq.mine' }, /WS_QUEUE is not valid/],
     [{ REQUEST_STYLE: 'RPC' }, /REQUEST_STYLE is not valid; it should be event or rpc/],
     [{ MANAGEMENT_ENDPOINT: 'localhost:3001' }, /MANAGEMENT_ENDPOINT is not valid/],
   ])('names the variable at fault and what it should look like: %o', (env, message) => {
     expect(fault(env)).toMatch(message);
+  });
+
+  test('cuts connections on a laptop as API Gateway does, or sooner', () => {
+    const names = ['CONNECTION_SECONDS', 'IDLE_SECONDS'] as const;
+    expect(readConfig(names, {})).toEqual({ CONNECTION_SECONDS: 7200, IDLE_SECONDS: 600 });
+    expect(readConfig(names, { CONNECTION_SECONDS: '5', IDLE_SECONDS: '1' })).toEqual({
+      CONNECTION_SECONDS: 5,
+      IDLE_SECONDS: 1,
+    });
+    for (const text of ['0', '-1', '7201', '1.5', '5s', 'never']) {
+      const message = /CONNECTION_SECONDS is not valid; it should be a number of seconds, 1 to 7200/;
+      expect(() => readConfig(names, { CONNECTION_SECONDS: text })).toThrow(message);
+    }
+    expect(() => readConfig(names, { IDLE_SECONDS: '601' })).toThrow(/IDLE_SECONDS is not valid.* 1 to 600/);
   });
 
   test('takes the credentials of the broker from one place', () => {

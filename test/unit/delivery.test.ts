@@ -1,9 +1,8 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Delivery, Properties } from '../../lib/amqp';
-import type { Connections } from '../../lib/connections';
 import { encodeCorrelation } from '../../lib/correlation';
-import { type DeliveryLimits, defaultLimits, deliver } from '../../lib/delivery';
+import { type DeliveryLimits, type DeliveryPorts, defaultLimits, deliver } from '../../lib/delivery';
 import type { LogFields } from '../../lib/log';
 import { type Measurements, noMetrics } from '../../lib/metrics';
 import { apiGatewayPost } from '../../lib/post';
@@ -59,14 +58,12 @@ async function deliverTo(
   const log: { message: string; fields: LogFields | undefined }[] = [];
   const measured: Measurements[] = [];
   const removed: string[] = [];
-  const connections: Connections = {
-    open: async () => undefined,
-    find: async () => undefined,
+  const connections: DeliveryPorts['connections'] = {
     remove: async (connectionId) => {
       if (options.tableHangs) return new Promise(() => undefined);
       if (options.tableFails) throw new Error('table unreachable');
       removed.push(connectionId);
-      return 'removed';
+      return { result: 'removed' };
     },
   };
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
@@ -74,6 +71,7 @@ async function deliverTo(
     deliveries,
     Date.now() + (options.budgetMs ?? 5000),
     {
+      ...noPorts,
       post: apiGatewayPost(api.url, { region: 'us-east-1', credentials }),
       connections,
       deadLetters: {
@@ -101,8 +99,15 @@ function replyTo(connectionId: string, data: Record<string, unknown> = {}, messa
   return { ...delivery(JSON.stringify(body)), properties: messageId === undefined ? {} : { messageId } };
 }
 
+/** What is not for sessions asks nothing of them. */
+const notAsked = async () => {
+  throw new Error('it was asked of a session');
+};
+
 const noPorts = {
-  connections: { open: async () => undefined, find: async () => undefined, remove: async () => 'kept' as const },
+  connections: { remove: async () => ({ result: 'kept' as const }) },
+  sessions: { append: notAsked, detach: notAsked },
+  close: notAsked,
   deadLetters: { add: async () => undefined },
   log: silentLog,
   metrics: noMetrics,

@@ -9,7 +9,10 @@ import {
   parseFrame,
   pongFrame,
   replyFrame,
+  sessionEndedFrame,
+  sessionFrame,
   traceparentIn,
+  withSeq,
 } from '../../lib/frames';
 
 function refusal(body: unknown): string {
@@ -124,6 +127,35 @@ describe('a frame to a client', () => {
     expect(replyFrame({ event: 'recv', id: null, data: null })).toEqual({ event: 'recv', data: null });
     const whole = { event: 'done', id: '1', messageId: 'm', traceparent: 't', data: [] };
     expect(replyFrame(whole)).toEqual(whole);
+  });
+
+  test('tells that a message was sent before', () => {
+    expect(ackFrame('1', 'm', true)).toEqual({ event: 'ack', id: '1', messageId: 'm', duplicate: true });
+    expect(ackFrame('1', 'm', false)).toEqual({ event: 'ack', id: '1', messageId: 'm' });
+  });
+
+  test('tells of a session, with a reason only where one was refused', () => {
+    const parts = { id: null, session: 's', token: 't', seq: 0 };
+    const frame = { event: 'session', session: 's', token: 't', ttlSeconds: 300, seq: 0 };
+    expect(sessionFrame({ ...parts, resumed: true, seq: 17 })).toEqual({ ...frame, resumed: true, seq: 17 });
+    expect(sessionFrame({ ...parts, id: '1', resumed: false, reason: 'unknown' })).toEqual({
+      ...frame,
+      id: '1',
+      resumed: false,
+      reason: 'unknown',
+    });
+    expect(sessionEndedFrame('s', 'taken_over')).toEqual({ event: 'session', session: 's', ended: 'taken_over' });
+  });
+
+  test('has its number in a session right after its event, whatever that is called and whatever it holds', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.jsonValue(), fc.nat(), (event, data, seq) => {
+        const frame = JSON.parse(JSON.stringify(replyFrame({ event, id: '1', messageId: 'm', data })));
+        const numbered = JSON.parse(withSeq(JSON.stringify(frame), seq));
+        expect(numbered).toEqual({ ...frame, seq });
+        expect(Object.keys(numbered).slice(0, 2)).toEqual(['event', 'seq']);
+      }),
+    );
   });
 
   test('tells an error without its cause', () => {

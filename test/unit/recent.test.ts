@@ -37,6 +37,16 @@ describe('the memory of recent deliveries', () => {
     expect(recent.isCopy(reply('a'))).toBe(false);
   });
 
+  test('takes no reply in a session for a copy, and keeps none, for the session tells', () => {
+    const recent = recentDeliveries(1);
+    const inSession = { ...reply('a', 'm-1'), session: 's' };
+    recent.delivered(reply('a', 'm-1'));
+    recent.delivered(inSession);
+    recent.delivered({ ...reply('a', 'm-2'), session: 's' });
+    expect(recent.isCopy(inSession)).toBe(false);
+    expect(recent.isCopy(reply('a', 'm-1'))).toBe(true);
+  });
+
   test('forgets the oldest for a new one', () => {
     const recent = recentDeliveries(2);
     for (const messageId of ['m-1', 'm-2', 'm-2', 'm-3']) recent.delivered(reply('a', messageId));
@@ -57,7 +67,7 @@ describe('the memory of recent deliveries', () => {
     recent.gaveUp('b');
     expect(recent.isStuck('a')).toBe(true);
     expect(recent.isStuck('c')).toBe(false);
-    recent.delivered(reply('a'));
+    recent.delivered({ ...reply('a'), session: 's' });
     expect(recent.isStuck('a')).toBe(false);
     jest.setSystemTime(60_000);
     expect(recent.isStuck('b')).toBe(false);

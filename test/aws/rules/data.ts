@@ -1,9 +1,9 @@
 import type { Packaged } from '../package';
 import { list, ofType, placeholders, textOf } from '../template';
 
-/** What outlives a request: the table; and who is told when something is wrong. */
+/** What outlives a request: the tables; and who is told when something is wrong. */
 
-export function keepsTheTable({ template, combination: { stage } }: Packaged): string[] {
+export function keepsTheTables({ template, combination: { stage } }: Packaged): string[] {
   const isProduction = stage === 'prod';
   return ofType(template, 'AWS::DynamoDB::Table').flatMap(([id, properties]) => {
     const { BillingMode, TimeToLiveSpecification, PointInTimeRecoverySpecification, SSESpecification } = properties;
@@ -15,7 +15,10 @@ export function keepsTheTable({ template, combination: { stage } }: Packaged): s
       ...(`${DeletionPolicy} ${UpdateReplacePolicy}` === policies.join(' ')
         ? []
         : [`${id}: ${DeletionPolicy} on ${stage}`]),
-      ...(!isProduction || PointInTimeRecoverySpecification?.PointInTimeRecoveryEnabled === true
+      // A session as it was a minute ago contradicts what its client has seen since.
+      ...(!isProduction ||
+      id === 'SessionTable' ||
+      PointInTimeRecoverySpecification?.PointInTimeRecoveryEnabled === true
         ? []
         : [`${id}: cannot be recovered`]),
       ...(!isProduction || SSESpecification?.SSEEnabled === true

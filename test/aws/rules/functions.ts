@@ -39,6 +39,14 @@ export function logsEnd({ template }: Packaged): string[] {
   ];
 }
 
+/** In an update, too: what knows of no sessions would take one for a connection. */
+export function opensSessionsLast({ template }: Packaged): string[] {
+  const awaited = list(template.Resources.SessionLambdaFunction?.DependsOn ?? []);
+  return ['SendLambdaFunction', 'ConsumerLambdaFunction']
+    .filter((id) => !awaited.includes(id))
+    .map((id) => `session: does not wait for ${id}`);
+}
+
 /** https://docs.aws.amazon.com/amazon-mq/latest/developer-guide/rabbitmq-resource-limits.html */
 const connectionLimits: Record<string, number> = { 'mq.m7g.medium': 300, 'mq.m7g.large': 5000 };
 /** Of an account; at least 100 must stay unreserved. */

@@ -6,7 +6,8 @@ import { isMap, list, ofType, type Template, textOf } from '../template';
 /** What each function may do: what its code calls, what AWS does in its name, and nothing else. */
 
 const endpoint = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${WebsocketsApi}';
-const table = '${ConnectionTable.Arn}';
+const rows = '${ConnectionTable.Arn}';
+const sessions = '${SessionTable.Arn}';
 
 const brokerSecret = ({ parameters }: Combination) => parameters.brokerSecretArn ?? '${BrokerSecret}';
 const broker = ({ parameters }: Combination) => parameters.brokerArn ?? '${Broker.Arn}';
@@ -14,24 +15,33 @@ const connections = ({ stage }: Combination, method: string) => `${endpoint}/${s
 
 type Call = [command: string, resource: string];
 
+const on = (resource: string, ...commands: string[]): Call[] => commands.map((command) => [command, resource]);
+const postsAndCloses = (combination: Combination): Call[] => [
+  ['PostToConnection', connections(combination, 'POST')],
+  ['DeleteConnection', connections(combination, 'DELETE')],
+];
+
 /** The commands of the AWS SDK that a function's code sends, and on what. */
 const calls: Record<string, (combination: Combination) => Call[]> = {
-  connect: () => [['PutItem', table]],
-  disconnect: () => [['DeleteItem', table]],
+  connect: () => [['PutItem', rows]],
+  disconnect: () => [['DeleteItem', rows], ...on(sessions, 'GetItem', 'PutItem')],
   default: () => [],
   send: (combination) => [
+    ...on(rows, 'UpdateItem', 'GetItem'),
+    ...on(sessions, 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'),
     ['GetSecretValue', brokerSecret(combination)],
     // A message with an expired token is answered, and its connection closed.
-    ...(combination.auth === 'jwt'
-      ? ([
-          ['PostToConnection', connections(combination, 'POST')],
-          ['DeleteConnection', connections(combination, 'DELETE')],
-        ] as Call[])
-      : []),
+    ...(combination.auth === 'jwt' ? postsAndCloses(combination) : []),
+  ],
+  session: (combination) => [
+    ...on(rows, 'UpdateItem', 'GetItem'),
+    ...on(sessions, 'GetItem', 'PutItem', 'BatchGetItem', 'BatchWriteItem'),
+    ...postsAndCloses(combination),
   ],
   consumer: (combination) => [
-    ['PostToConnection', connections(combination, 'POST')],
-    ['DeleteItem', table],
+    ['DeleteItem', rows],
+    ...on(sessions, 'GetItem', 'PutItem'),
+    ...postsAndCloses(combination),
     ['GetSecretValue', brokerSecret(combination)],
   ],
   worker: (combination) => [['GetSecretValue', brokerSecret(combination)]],
@@ -40,16 +50,21 @@ const calls: Record<string, (combination: Combination) => Call[]> = {
     jwtSecretArn === undefined ? [] : [['GetSecretValue', jwtSecretArn]],
 };
 
-/** What the bundle holds and never sends: all that is done with rows is one module. */
+/** What the bundle holds and never sends: all that is done with rows is one module, and all that is done with sessions. */
 const bundledOnly: Record<string, string[]> = {
-  connect: ['GetItem', 'DeleteItem'],
-  disconnect: ['GetItem', 'PutItem'],
-  consumer: ['GetItem', 'PutItem'],
+  connect: ['GetItem', 'DeleteItem', 'UpdateItem'],
+  disconnect: ['UpdateItem', 'BatchGetItem', 'BatchWriteItem'],
+  session: ['DeleteItem'],
+  consumer: ['UpdateItem', 'BatchGetItem', 'BatchWriteItem'],
 };
 
 const actions: Record<string, string> = {
+  GetItem: 'dynamodb:GetItem',
   PutItem: 'dynamodb:PutItem',
+  UpdateItem: 'dynamodb:UpdateItem',
   DeleteItem: 'dynamodb:DeleteItem',
+  BatchGetItem: 'dynamodb:BatchGetItem',
+  BatchWriteItem: 'dynamodb:BatchWriteItem',
   GetSecretValue: 'secretsmanager:GetSecretValue',
   PostToConnection: 'execute-api:ManageConnections',
   DeleteConnection: 'execute-api:ManageConnections',

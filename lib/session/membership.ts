@@ -1,0 +1,80 @@
+import type { Connections, Membership } from '../connections';
+import { before } from '../deadline';
+
+/**
+ * Which session a connection is in, as this process remembers it. A connection is in at most one and never leaves it: what
+ * was found once holds for good. That it is in none holds for one message or, where another follows soon, for a lease, of
+ * which the connection table tells whoever puts the connection into a session meanwhile. A lease costs five times as much
+ * as a look.
+ */
+export interface Memberships {
+  /**
+   * For a message that may go without a session: the table is waited for only a moment. Where it does not answer, the
+   * connection is taken for plain, at the second time until the next lease. Never rejects. At most two calls of the table
+   * in the time of a lease.
+   */
+  likely(connectionId: string): Promise<Membership | undefined>;
+  /** Rejects where the table does not answer within six seconds. */
+  certain(connectionId: string): Promise<Membership | undefined>;
+}
+
+/** How long a connection is taken for plain, once it was found to be, before the table is asked again. */
+const leaseMs = 2500;
+/** What the table is told on top of it: clocks differ, and a message may be on its way when its lease ends. */
+const marginMs = 500;
+/** From the asking on. In a cold function the first look takes half of it. */
+const patienceMs = 1000;
+const mostRemembered = 10_000;
+
+interface Asked {
+  at: number;
+  isLease: boolean;
+  found: Promise<Membership | undefined>;
+}
+
+/** @param membershipOf as `membership` of the connection table. */
+export function rememberedMemberships(membershipOf: Connections['membership']): Memberships {
+  const members = new Map<string, Membership>();
+  const asked = new Map<string, Asked>();
+
+  const recall = (connectionId: string) => {
+    const membership = members.get(connectionId);
+    if (membership !== undefined) remember(members, connectionId, membership);
+    return membership;
+  };
+  const ask = async (connectionId: string, plainUntil?: number) => {
+    const membership = await membershipOf(connectionId, plainUntil);
+    if (membership !== undefined) remember(members, connectionId, membership);
+    return membership;
+  };
+  const askedOf = (connectionId: string, now: number) => {
+    const last = asked.get(connectionId);
+    const isLease = last !== undefined && now < last.at + leaseMs;
+    if (isLease && last.isLease) return last;
+    const asking = ask(connectionId, isLease ? now + leaseMs + marginMs : undefined).catch(() => undefined);
+    // Messages that came one after the other go on in that order.
+    const found = Promise.all([asking, last?.found]).then(([membership]) => membership);
+    const question = { at: now, isLease, found };
+    remember(asked, connectionId, question);
+    return question;
+  };
+
+  return {
+    async likely(connectionId) {
+      const membership = recall(connectionId);
+      if (membership !== undefined) return membership;
+      const { at, found } = askedOf(connectionId, Date.now());
+      return (await before(at + patienceMs, found)) ?? recall(connectionId);
+    },
+
+    certain: async (connectionId) => recall(connectionId) ?? ask(connectionId),
+  };
+}
+
+/** As the latest; the one that was the latest longest ago is forgotten. */
+function remember<V>(map: Map<string, V>, connectionId: string, value: V): void {
+  map.delete(connectionId);
+  map.set(connectionId, value);
+  const [oldest] = map.keys();
+  if (map.size > mostRemembered && oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type AttributeValue,
+  BatchGetItemCommand,
+  type BatchGetItemCommandOutput,
+  BatchWriteItemCommand,
+  type DynamoDBClientConfig,
+  GetItemCommand,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { fullJitterMs } from '../backoff';
+import { conditionally, dynamoClient, inTime } from '../dynamo';
+import type { SessionState } from './state';
+import type { SessionStore } from './store';
+
+/** What DynamoDB takes in one request. */
+const mostReads = 100;
+const mostDeletes = 25;
+/** Before what DynamoDB left out of a batch is asked for again. */
+const backOff = { pauseMs: 50, longestPauseMs: 500 };
+
+type Item = Record<string, AttributeValue>;
+
+/**
+ * Sessions on DynamoDB, by single-item writes, one of which is conditional; no transactions. Hash key `session` (S), range
+ * key `item` (S), `expiresAt` (N, s, the table's TTL attribute). Items:
+ * - `state`: `version` (N), `state` (S, the JSON of a SessionState: about 3 KB; up to 90 KB where nothing is received);
+ * - `page#<id>`: `frames` (L of S), 300 KB at most.
+ *
+ * | operation     | requests                                   | units                          |
+ * | ------------- | ------------------------------------------ | ------------------------------ |
+ * | `load`        | 1 GetItem, consistent                      | 1 for each 4 KB of the state   |
+ * | `save`        | 1 PutItem, conditional                     | 1 for each KB of the state     |
+ * | `putPage`     | 1 PutItem                                  | 1 for each KB of the page      |
+ * | `pages`       | 1 BatchGetItem, consistent, for each 100   | 1 for each 4 KB of each page   |
+ * | `deletePages` | 1 BatchWriteItem for each 25               | 1 for each KB of each page     |
+ *
+ * What a batch of reads leaves unprocessed is asked for again. A call without an answer rejects within six seconds.
+ */
+export function dynamoSessionStore(tableName: string, clientConfig: DynamoDBClientConfig = {}): SessionStore {
+  const client = dynamoClient(clientConfig);
+  const key = (session: string, item: string): Item => ({ session: { S: session }, item: { S: item } });
+  const pageKey = (session: string, pageId: string) => key(session, `page#${pageId}`);
+
+  async function readPages(keys: Item[]): Promise<Item[]> {
+    const items: Item[] = [];
+    const options = inTime();
+    let wanted: Item[] | undefined = keys;
+    for (let attempt = 0; wanted !== undefined; attempt += 1) {
+      if (attempt > 0) await sleep(fullJitterMs(attempt, backOff));
+      const read = new BatchGetItemCommand({ RequestItems: { [tableName]: { Keys: wanted, ConsistentRead: true } } });
+      const answer: BatchGetItemCommandOutput = await client.send(read, options);
+      items.push(...(answer.Responses?.[tableName] ?? []));
+      wanted = answer.UnprocessedKeys?.[tableName]?.Keys;
+    }
+    return items;
+  }
+
+  return {
+    async load(session) {
+      const get = new GetItemCommand({ TableName: tableName, Key: key(session, 'state'), ConsistentRead: true });
+      const { Item } = await client.send(get, inTime());
+      if (Item === undefined) return undefined;
+      return { state: JSON.parse(Item.state?.S ?? '') as SessionState, version: Number(Item.version?.N) };
+    },
+
+    async save(state, version) {
+      const put = new PutItemCommand({
+        TableName: tableName,
+        Item: {
+          ...key(state.session, 'state'),
+          version: { N: String(version + 1) },
+          state: { S: JSON.stringify(state) },
+          expiresAt: { N: String(state.expiresAt) },
+        },
+        ...(version === 0
+          ? { ConditionExpression: 'attribute_not_exists(version)' }
+          : {
+              ConditionExpression: 'version = :version',
+              ExpressionAttributeValues: { ':version': { N: String(version) } },
+            }),
+      });
+      return (await conditionally(client.send(put, inTime()))) === undefined ? 'conflict' : 'saved';
+    },
+
+    async putPage(session, pageId, frames, expiresAt) {
+      const put = new PutItemCommand({
+        TableName: tableName,
+        Item: {
+          ...pageKey(session, pageId),
+          frames: { L: frames.map((frame) => ({ S: frame })) },
+          expiresAt: { N: String(expiresAt) },
+        },
+      });
+      await client.send(put, inTime());
+    },
+
+    async pages(session, pageIds) {
+      const keys = pageIds.map((id) => pageKey(session, id));
+      const items = (await Promise.all(inBatches(keys, mostReads).map(readPages))).flat();
+      return new Map(
+        items.map(({ item, frames }) => [
+          (item?.S ?? '').slice('page#'.length),
+          (frames?.L ?? []).map(({ S = '' }) => S),
+        ]),
+      );
+    },
+
+    async deletePages(session, pageIds) {
+      const deletes = pageIds.map((id) => ({ DeleteRequest: { Key: pageKey(session, id) } }));
+      const batches = inBatches(deletes, mostDeletes).map((batch) =>
+        client.send(new BatchWriteItemCommand({ RequestItems: { [tableName]: batch } }), inTime()),
+      );
+      await Promise.all(batches);
+    },
+  };
+}
+
+function inBatches<T>(all: readonly T[], most: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / most) }, (_, index) =>
+    all.slice(index * most, (index + 1) * most),
+  );
+}

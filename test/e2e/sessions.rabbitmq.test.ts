@@ -1,0 +1,4 @@
+import { rabbitmqUrl } from '../helpers/rabbitmq';
+import { describeSessions } from './sessions.suite';
+
+describeSessions('RabbitMQ', { AMQP_URL: rabbitmqUrl() });

@@ -1,0 +1,3 @@
+import { describeSessionLimit } from './session-limit.suite';
+
+describeSessionLimit('embedded', {});

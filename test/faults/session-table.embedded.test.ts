@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeSessionTableFaults } from './session-table.suite';
+
+describeEmbedded(describeSessionTableFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeSessionTableFaults } from './session-table.suite';
+
+describeRabbitmq(describeSessionTableFaults);

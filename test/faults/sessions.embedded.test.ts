@@ -1,0 +1,4 @@
+import { describeEmbedded } from './brokers';
+import { describeSessionFaults } from './sessions.suite';
+
+describeEmbedded(describeSessionFaults);

@@ -1,0 +1,4 @@
+import { describeRabbitmq } from './brokers';
+import { describeSessionFaults } from './sessions.suite';
+
+describeRabbitmq(describeSessionFaults);
