@@ -135,6 +135,25 @@ export async function pass(queue: DeadLetterQueue, last: number, visit: Visit): 
   }
 }
 
+/**
+ * The first letters, left where they are, for who looks again and again. Undefined where nothing can be left: a quorum queue
+ * counts every look. Only one that is known to be classic, and without arguments of its own, is looked into.
+ */
+export async function glimpse({ name, connection }: DeadLetterQueue, limit: number): Promise<Letter[] | undefined> {
+  const channel = await connection.createChannel();
+  channel.on('error', () => undefined);
+  try {
+    // Changes nothing where it is classic, and is refused where it is not: the protocol has no other way to ask.
+    await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'classic' } });
+  } catch (error) {
+    if (![403, 406].includes((error as { code?: number }).code ?? 0)) throw error;
+    return undefined;
+  }
+  const messages = await Promise.all(Array.from({ length: limit }, () => channel.get(name)));
+  await channel.close();
+  return messages.flatMap((message, n) => (message === false ? [] : letterOf(message, n + 1)));
+}
+
 async function lettersIn(channel: Channel, name: string): Promise<number> {
   try {
     return (await channel.checkQueue(name)).messageCount;

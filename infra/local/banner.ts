@@ -3,12 +3,13 @@ import type { MappingSpec } from './event-source/specs';
 /** What a person reads once everything runs: where it is, and what to type first. */
 export function banner(stack: {
   webSocketUrl: string;
+  pageUrl: string;
   asksForTokens: boolean;
   broker: { url: string; embedded: boolean };
   queues: string[];
   specs: MappingSpec[];
 }): string {
-  const { webSocketUrl, asksForTokens, broker, queues, specs } = stack;
+  const { webSocketUrl, pageUrl, asksForTokens, broker, queues, specs } = stack;
   const [apiQueue] = queues;
   const example = specs.some(({ functionKey }) => functionKey === 'worker');
   const { username, host, protocol, pathname } = new URL(broker.url);
@@ -18,6 +19,7 @@ export function banner(stack: {
     '',
     'The WebSocket gateway for RabbitMQ is running.',
     '',
+    `  Page        ${pageUrl}`,
     `  WebSocket   ${webSocketUrl}`,
     `  RabbitMQ    ${shownUrl}${broker.embedded ? ' (embedded, in memory)' : ''}`,
     `  Clients     ${asksForTokens ? 'with a token' : 'anybody; AUTH=jwt asks for tokens'}`,
@@ -26,7 +28,7 @@ export function banner(stack: {
       ? `  Service     the example worker answers on ${apiQueue}; EXAMPLE_WORKER=false npm start leaves it to yours`
       : `  Service     yours, on ${apiQueue}`,
     '',
-    'Try it, in another terminal:',
+    'Try it on the page, or in another terminal:',
     '',
     `  npx wscat -c ${webSocketUrl}${asksForTokens ? ' -s gateway.v1 -s bearer.<token>' : ''}`,
     '  {"action":"send","id":"1","data":{"prompt":"hello"}}',

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { readConfig } from '../../lib/config';
 import { localFolder, watchFunctions } from '../build';
 import { type QueueDeclaration, topology } from '../topology';
@@ -10,11 +11,13 @@ import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
 import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
 import { answerSubProtocols, surviveClients } from './sockets';
+import { brokerStatus } from './status';
 import { startTables } from './table';
+import { servePage } from './web';
 
 /**
  * All that stands in for AWS on a laptop, around serverless-offline: the bundles, rebuilt on save; the tables; a
- * broker, unless AMQP_URL names one; the queues; and, once the WebSocket listens, the event source mappings.
+ * broker, unless AMQP_URL names one; the queues; and, once the WebSocket listens, the event source mappings and the page.
  * Resolves when serverless-offline may start. Everything lives in this process and ends with it.
  */
 export async function startStack(
@@ -26,6 +29,7 @@ export async function startStack(
   const config = readConfig([
     'WEBSOCKET_PORT',
     'LAMBDA_PORT',
+    'PAGE_PORT',
     'BROKER_PORT',
     'CONNECTION_SECONDS',
     'IDLE_SECONDS',
@@ -93,7 +97,17 @@ export async function startStack(
     const webSocketUrl = `ws://${endpoint}`;
     const asksForTokens = service.functions.send?.environment?.AUTH === 'jwt';
     const names = queues.map(({ name }) => name);
-    log.notice(banner({ webSocketUrl, asksForTokens, broker, queues: names, specs }));
+    const page = await servePage({
+      host: offline.host,
+      port: config.PAGE_PORT,
+      portsOfOthers: Object.values(ports),
+      root: serverless.serviceDir,
+      webSocketUrl,
+      asksForTokens,
+      status: brokerStatus(broker.url, names).read,
+    });
+    const pageUrl = `http://${offline.host}:${(page.address() as AddressInfo).port}`;
+    log.notice(banner({ webSocketUrl, pageUrl, asksForTokens, broker, queues: names, specs }));
   };
   // serverless-offline starts when this function returns, and what needs its port must not hold it up.
   afterStart().catch((error: unknown) => log.error(`The local stack did not start: ${(error as Error).message}`));

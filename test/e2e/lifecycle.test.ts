@@ -73,6 +73,7 @@ describe('the local stack', () => {
   }, 30_000);
 
   test('prints its URLs and the line to type', () => {
+    expect(stack.output()).toContain(`Page        ${stack.pageUrl}`);
     expect(stack.output()).toContain(`WebSocket   ${stack.webSocketUrl}`);
     expect(stack.output()).toContain(`RabbitMQ    ${stack.amqpUrl} (embedded, in memory)`);
     expect(stack.output()).toContain(`npx wscat -c ${stack.webSocketUrl}`);
@@ -137,6 +138,16 @@ describe('a taken port', () => {
     await expect(startStack({ WEBSOCKET_PORT: String(port) })).rejects.toThrow(
       new RegExp(`ended with 1:[^]*Port ${port} is in use[^]*WEBSOCKET_PORT=`),
     );
+    await release();
+  }, 90_000);
+
+  test('of the page makes it take another, which the banner names', async () => {
+    const { port, release } = await occupy();
+    const stack = await startStack({ ...queueNames().env, PAGE_PORT: String(port) });
+    const [, pageUrl = ''] = /Page +(\S+)/.exec(stack.output()) ?? [];
+    expect(pageUrl).not.toContain(`:${port}`);
+    expect((await fetch(pageUrl)).status).toBe(200);
+    await stack.stop();
     await release();
   }, 90_000);
 });

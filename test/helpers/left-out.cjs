@@ -9,7 +9,11 @@ const CLIENT_PACKAGES = {
   'golang-go': '/usr/bin/go',
   'golang-github-rabbitmq-amqp091-go-dev': '/usr/share/gocode/src/github.com/rabbitmq/amqp091-go/connection.go',
 };
-const missingPackages = Object.keys(CLIENT_PACKAGES).filter((name) => !existsSync(CLIENT_PACKAGES[name]));
+/** Where Debian has the browser. */
+const CHROMIUM = '/usr/bin/chromium';
+
+const missingClients = Object.keys(CLIENT_PACKAGES).filter((name) => !existsSync(CLIENT_PACKAGES[name]));
+const missingBrowsers = existsSync(CHROMIUM) ? [] : ['chromium'];
 
 const leftOut = [];
 if (!process.env.TEST_AMQP_URL) {
@@ -20,12 +24,20 @@ if (!process.env.TEST_AMQP_URL) {
       '.ci/with-rabbitmq npm test, or set TEST_AMQP_URL.',
   });
 }
-if (missingPackages.length > 0) {
+if (missingClients.length > 0) {
   leftOut.push({
     pattern: '\\.debian\\.[a-z]+\\.test\\.ts$',
     notice:
       'the clients in Python, C and Go (*.debian.*.test.ts). To run them too, on Debian: ' +
-      `apt-get install --no-install-recommends ${missingPackages.join(' ')}.`,
+      `apt-get install --no-install-recommends ${missingClients.join(' ')}.`,
+  });
+}
+if (missingBrowsers.length > 0) {
+  leftOut.push({
+    pattern: '\\.chromium\\.test\\.ts$',
+    notice:
+      'the page and the client library in a browser (*.chromium.test.ts). To run them too, on Debian: ' +
+      'apt-get install --no-install-recommends chromium.',
   });
 }
 
@@ -33,5 +45,6 @@ if (missingPackages.length > 0) {
 module.exports = async () => {
   for (const { notice } of leftOut) process.stderr.write(`\nLeft out: ${notice}\n`);
 };
-module.exports.missingPackages = missingPackages;
+module.exports.missingPackages = [...missingClients, ...missingBrowsers];
+module.exports.chromium = CHROMIUM;
 module.exports.patterns = leftOut.map(({ pattern }) => pattern);

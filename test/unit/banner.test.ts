@@ -5,7 +5,14 @@ import { topology } from '../../infra/topology';
 function lineWith(word: string, { replyShards = 1, asksForTokens = false } = {}): string | undefined {
   const names = topology({ apiQueue: 'api_queue', wsQueue: 'ws_queue', replyShards }).map(({ name }) => name);
   const broker = { url: 'amqp://guest:guest@127.0.0.1:5672', embedded: true };
-  const text = banner({ webSocketUrl: 'ws://localhost:3001', asksForTokens, broker, queues: names, specs: [] });
+  const text = banner({
+    webSocketUrl: 'ws://localhost:3001',
+    pageUrl: 'http://localhost:3000',
+    asksForTokens,
+    broker,
+    queues: names,
+    specs: [],
+  });
   return text.split('\n').find((line) => line.includes(word));
 }
 
