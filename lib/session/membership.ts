@@ -29,6 +29,7 @@ const mostRemembered = 10_000;
 interface Asked {
   at: number;
   isLease: boolean;
+  /** Undefined, too, where the table did not answer in time. */
   found: Promise<Membership | undefined>;
 }
 
@@ -53,8 +54,8 @@ export function rememberedMemberships(membershipOf: Connections['membership']): 
     if (isLease && last.isLease) return last;
     const asking = ask(connectionId, isLease ? now + leaseMs + marginMs : undefined).catch(() => undefined);
     // Messages that came one after the other go on in that order.
-    const found = Promise.all([asking, last?.found]).then(([membership]) => membership);
-    const question = { at: now, isLease, found };
+    const inTurn = Promise.all([before(now + patienceMs, asking), last?.found]);
+    const question = { at: now, isLease, found: inTurn.then(([membership]) => membership) };
     remember(asked, connectionId, question);
     return question;
   };
@@ -63,8 +64,8 @@ export function rememberedMemberships(membershipOf: Connections['membership']): 
     async likely(connectionId) {
       const membership = recall(connectionId);
       if (membership !== undefined) return membership;
-      const { at, found } = askedOf(connectionId, Date.now());
-      return (await before(at + patienceMs, found)) ?? recall(connectionId);
+      const { found } = askedOf(connectionId, Date.now());
+      return (await found) ?? recall(connectionId);
     },
 
     certain: async (connectionId) => recall(connectionId) ?? ask(connectionId),

@@ -30,8 +30,6 @@ export interface SessionRig extends Ground {
   stored(): number;
 }
 
-/** 2,000 replies to 50 sessions. */
-export const manyReplies: Habits = { clients: 50, messages: 4, replies: 10, pauseMs: 1500 };
 const patienceMs = 60_000;
 
 export async function startSessionRig(
@@ -57,7 +55,7 @@ export async function startSessionRig(
     MANAGEMENT_ENDPOINT: front.managementUrl,
   };
   const start = (name: string, timeoutMs = 10_000) => functionProcess(name, { env, timeoutMs });
-  const [session, consumer] = [start('session', 12_000), start('consumer', consumerTimeoutMs)];
+  const [session, consumer] = [start('session', 20_000), start('consumer', consumerTimeoutMs)];
   const [$connect, $disconnect, $default, send] = [
     start('connect'),
     start('disconnect'),

@@ -1,4 +1,0 @@
-import { describeRabbitmq } from './brokers';
-import { describeSessionTableFaults } from './session-table.suite';
-
-describeRabbitmq(describeSessionTableFaults);
