@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from '@jest/globals';
 import { runtimeClient } from '../helpers/lambda-runtime';
+import type { Books } from './books';
 import { fault, type TestBroker } from './faults';
 
 /** What happens to the processes of `send`: Lambda freezes them between two events, and ends them when it likes. */
@@ -29,11 +30,11 @@ export function describeProcessFaults(broker: TestBroker): void {
       },
     );
 
-    fault(broker, 'frozen between publish and confirm', { heartbeatSeconds }, async ({ load, send, wire }) => {
-      const running = load();
+    fault(broker, 'frozen between publish and confirm', { heartbeatSeconds }, async ({ books, load, send, wire }) => {
+      const running = load({ messages: 1000 });
       await running.answered(100);
       wire.disturb({ answers: 'hold' });
-      await wire.carried('"prompt":"300 ');
+      await wire.carried(nextPrompt(books));
       for (const process of send) process.freeze();
       await sleep(frozenMs);
       wire.calm();
@@ -47,10 +48,10 @@ export function describeProcessFaults(broker: TestBroker): void {
     });
 
     fault(broker, 'killed -9 between publish and ack', { heartbeatSeconds }, async ({ books, load, send, wire }) => {
-      const running = load();
+      const running = load({ messages: 1000 });
       await running.answered(100);
       wire.disturb({ answers: 'hold' });
-      await wire.carried('"prompt":"300 ');
+      await wire.carried(nextPrompt(books));
       await Promise.all(send.map((process) => process.kill()));
       wire.calm();
       await running.done;
@@ -93,4 +94,9 @@ export function describeProcessFaults(broker: TestBroker): void {
       });
     }
   });
+}
+
+/** In a message that nobody has sent yet, however slow the first hundred were. */
+function nextPrompt({ messages }: Books): string {
+  return `"prompt":"${messages + 50} `;
 }
