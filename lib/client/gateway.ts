@@ -234,10 +234,9 @@ export function openGateway(url: string, WebSocket: WebSocketConstructor, option
     }
   }
 
-  /** A frame of API Gateway's own: a function of the gateway did not answer, it does not say to what. */
+  /** A frame of API Gateway's own: a function did not answer, it may be in the midst of a replay. It does not say to what. */
   function unanswered(link: Link, { message }: Frame): void {
     const [id, ...others] = sends.on(link);
-    // It may be the claim of this link, that has died after its answer and before the last reply.
     if (inSession) link.end(message);
     else if (id && !others.length) sends.refuse(id, problem('unavailable', id, message));
     else tell('error', problem('unavailable', undefined, message));
