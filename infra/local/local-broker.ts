@@ -4,6 +4,7 @@ import { reasonOf } from '../../lib/reason';
 import { declareQueues } from '../declare';
 import type { QueueDeclaration } from '../topology';
 import { startBroker } from './broker/broker';
+import { onFreePort } from './ports';
 import type { ServerlessLog } from './serverless';
 
 /** The broker of the local stack: a RabbitMQ of the user's, or the embedded one; and the gateway's queues on it. */
@@ -13,27 +14,20 @@ export interface LocalBroker {
   embedded: boolean;
 }
 
-const portsToTry = 100;
 const retryMs = 2000;
 
 /** The RabbitMQ at `url`; without one an embedded broker on `port`, or if that is taken on the next free one. */
 export async function brokerFor(url: string | undefined, port: number, log: ServerlessLog): Promise<LocalBroker> {
   if (url !== undefined) return { url, embedded: false };
-  for (let candidate = port; ; candidate += 1) {
-    try {
-      const broker = await startBroker({ port: candidate });
-      if (candidate > port) {
-        log.warning(
-          `Port ${port} is taken: the embedded broker listens on ${candidate} instead, so point your services to ` +
-            `${broker.url}. If a RabbitMQ of yours has the port, use it: AMQP_URL=amqp://guest:guest@localhost:${port} npm start`,
-        );
-      }
-      return { url: broker.url, embedded: true };
-    } catch (error) {
-      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!taken || candidate === Math.min(port + portsToTry, 65_535)) throw error;
-    }
+  const start = async (found: number) => ({ broker: await startBroker({ port: found }), found });
+  const { broker, found } = await onFreePort(port, start);
+  if (found > port) {
+    log.warning(
+      `Port ${port} is taken: the embedded broker listens on ${found} instead, so point your services to ` +
+        `${broker.url}. If a RabbitMQ of yours has the port, use it: AMQP_URL=amqp://guest:guest@localhost:${port} npm start`,
+    );
   }
+  return { url: broker.url, embedded: true };
 }
 
 /** Declares the queues as soon as the broker can be used, however long that takes. */

@@ -22,6 +22,26 @@ export async function refuseTakenPorts(ports: Record<string, number>, host: stri
   }
 }
 
+const portsToTry = 100;
+
+/** Listens on this port or, where it is taken, on the next free one. @param except ports that others will need. */
+export async function onFreePort<T>(
+  port: number,
+  listen: (port: number) => Promise<T>,
+  except: readonly number[] = [],
+): Promise<T> {
+  const last = Math.min(port + portsToTry, 65_535);
+  for (let candidate = port; ; candidate += 1) {
+    if (except.includes(candidate)) continue;
+    try {
+      return await listen(candidate);
+    } catch (error) {
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!taken || candidate >= last) throw error;
+    }
+  }
+}
+
 function otherPort(port: number): number {
   return port + 1000 > 65_535 ? port - 1000 : port + 1000;
 }

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { extname, join } from 'node:path';
 import { build } from 'esbuild';
 import { printableJson } from '../dead-letters/printable';
+import { onFreePort } from './ports';
 import type { Status } from './status';
 
 /**
@@ -51,25 +52,14 @@ export async function servePage(web: Web): Promise<Server> {
         response.end(request.method === 'HEAD' ? undefined : body);
       });
   });
-  for (let port = web.port; ; port += 1) {
-    if (web.portsOfOthers.includes(port)) continue;
-    try {
-      await listen(server, port, web.host);
-      return server;
-    } catch (error) {
-      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!taken || port === Math.min(web.port + portsToTry, 65_535)) throw error;
-    }
-  }
+  return onFreePort(web.port, (port) => listen(server, port, web.host), web.portsOfOthers);
 }
 
-const portsToTry = 100;
-
-function listen(server: Server, port: number, host: string): Promise<void> {
+function listen(server: Server, port: number, host: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', reject).listen(port, host, () => {
       server.off('error', reject);
-      resolve();
+      resolve(server);
     });
   });
 }
