@@ -26,7 +26,7 @@ export interface Ground {
 export type Strike<Struck extends Ground = Rig> = (struck: Struck) => Promise<(row: Row) => void | Promise<void>>;
 
 /** The least load under which a fault counts. */
-const leastMessages = 500;
+export const leastMessages = 500;
 const timeoutMs = 150_000;
 
 export function fault(broker: TestBroker, name: string, options: RigOptions, strike: Strike): void {

@@ -18,8 +18,11 @@ import type { Books } from './books';
  */
 export interface Regulars {
   all: readonly Regular[];
-  /** Every client sends all its messages, or what it can in this time; resolves once the applications have all replies. */
-  converse(forMs?: number): Promise<void>;
+  /**
+   * Every client sends all its messages, or what it can in this time and until there are so many messages and replies;
+   * resolves once the applications have all replies.
+   */
+  converse(forMs?: number, atLeast?: number): Promise<void>;
   /** Resolves once the applications have so many replies. */
   replied(count: number): Promise<void>;
   /** Every application has all replies of its session, in the order in which the service gave them, in one session. */
@@ -80,11 +83,12 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
 
   return {
     all,
-    async converse(forMs = Number.POSITIVE_INFINITY) {
+    async converse(forMs = Number.POSITIVE_INFINITY, atLeast = 0) {
       const endsAt = Date.now() + forMs;
+      const goesOn = () => Date.now() < endsAt || books.messages < atLeast;
       const converseOne = async (regular: Regular) => {
         let said = 0;
-        for (; said < habits.messages && Date.now() < endsAt; said += 1) {
+        for (; said < habits.messages && goesOn(); said += 1) {
           await sleep(Math.random() * habits.pauseMs);
           books.messages += 1 + habits.replies;
           await say(regular, `${said}`, habits.pauseMs, books);

@@ -3,13 +3,13 @@ import { describe, expect } from '@jest/globals';
 import { queueNames } from '../helpers/amqp';
 import { startStack } from '../helpers/stack';
 import { Books } from './books';
-import { faultOn, type Ground } from './faults';
+import { faultOn, type Ground, leastMessages } from './faults';
 import { type Regulars, startRegulars } from './regulars';
 
 /** What API Gateway does after two hours, the local stack does after these. */
 const connectionSeconds = 5;
 const forMs = 60_000;
-const habits = { clients: 20, messages: Number.POSITIVE_INFINITY, replies: 2, pauseMs: 2000 };
+const habits = { clients: 10, messages: Number.POSITIVE_INFINITY, replies: 2, pauseMs: 1000 };
 
 interface LimitedStack extends Ground {
   regulars: Regulars;
@@ -21,7 +21,7 @@ interface LimitedStack extends Ground {
  */
 describe(`connections of ${connectionSeconds} seconds, on embedded`, () => {
   faultOn({ name: 'embedded' }, 'sessions: connections of 5 s, for a minute', start, async ({ regulars }) => {
-    await regulars.converse(forMs);
+    await regulars.converse(forMs, leastMessages);
     return (row) => {
       for (const { sockets, resumed } of regulars.all) {
         expect(sockets.length).toBeGreaterThan(8);
