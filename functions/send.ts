@@ -22,8 +22,9 @@ export const handler = messageRoute(
     // API Gateway compares actions as we do; this holds where another router does not.
     if (action !== 'send') throw unknownAction(action);
     const { connectionId } = event.requestContext;
-    const message = { data: checkMessage(frame.data), session: sessionIn(frame), clientId: id, parent, ...user };
-    const sent = await sender.send({ messageId, connectionId, ...message }, deadline);
+    const data = checkMessage(frame.data);
+    const message = { messageId, connectionId, clientId: id, parent, session: sessionIn(frame), data, ...user };
+    const sent = await sender.send(message, deadline);
     return ackFrame(id, sent.messageId, sent.duplicate);
   },
   { close, count: (refusal) => metrics.write(refusalOf(refusal)) },

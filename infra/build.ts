@@ -1,13 +1,15 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type BuildOptions, build, context, type OutputFile } from 'esbuild';
+import { type BuildOptions, build, context, type OutputFile, type Plugin } from 'esbuild';
+import { withoutUnspokenMethods } from './amqplib';
 
 /**
  * The bundles of the functions: `functions/<name>.ts` becomes `dist/<name>.js`, one CommonJS file that needs nothing
- * beside it. A file is replaced at once and only when its content has changed, so that a running stack never reads
- * half a bundle and reloads only what is new. A minified bundle has a source map, `dist/<name>.js.map`, of which it says
- * nothing itself: it is for who reads a stack in the logs, and is not deployed. Those of the local stack are apart.
+ * beside it but what it loads late, `dist/late/*.js`. A file is replaced at once and only when its content has changed, so
+ * that a running stack never reads half a bundle and reloads only what is new. A minified bundle has a source map,
+ * `dist/<name>.js.map`, of which it says nothing itself: it is for who reads a stack in the logs, and is not deployed. Those
+ * of the local stack are apart, and have all in one file.
  */
 
 export interface BuildResult {
@@ -80,15 +82,26 @@ const settleMs = 50;
 /** Where those of the local stack are. */
 export const localFolder = 'dist/local';
 
+/**
+ * What few events need, of lib/: where a function has `import('./<name>')`, it finds it in a file beside its bundle, so that
+ * a cold start reads none of it. A class in there is not the one of the same name in the bundle.
+ */
+export const loadedLate = ['close', 'open-dead-letters'];
+
 /** What esbuild is told; the output is the caller's to write. */
 export async function bundleOptions(
   root: string,
   { minify }: { minify: boolean },
 ): Promise<BuildOptions & { write: false }> {
-  const functions = await readdir(join(root, 'functions'));
+  const functions = (await readdir(join(root, 'functions'))).filter((file) => file.endsWith('.ts'));
+  const late = minify ? loadedLate : [];
   return {
     absWorkingDir: root,
-    entryPoints: functions.filter((file) => file.endsWith('.ts')).map((file) => join('functions', file)),
+    entryPoints: [
+      ...functions.map((file) => ({ in: join('functions', file), out: basename(file, '.ts') })),
+      ...late.map((name) => ({ in: join('lib', `${name}.ts`), out: join('late', name) })),
+    ],
+    plugins: [leftInFilesOfTheirOwn(late), withoutUnspokenMethods],
     // A running stack and a packaging do not take each other's.
     outdir: minify ? 'dist' : localFolder,
     bundle: true,
@@ -98,9 +111,26 @@ export async function bundleOptions(
     format: 'cjs',
     // The module builds of the AWS SDK shake down to two thirds of the main ones.
     mainFields: ['module', 'main'],
+    // Where a client of the SDK finds its credentials; all that it would look through besides is larger than itself.
+    alias: { '@aws-sdk/credential-provider-node': join(root, 'lib/aws-env.ts') },
+    // The SDK imports it by itself for operations that stream events. None of ours does.
+    external: ['@smithy/core/event-streams'],
     minify,
     sourcemap: minify && 'external',
     logLevel: 'warning',
+  };
+}
+
+function leftInFilesOfTheirOwn(late: readonly string[]): Plugin {
+  return {
+    name: 'loaded late',
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\// }, ({ path, kind }) =>
+        kind === 'dynamic-import' && late.includes(basename(path))
+          ? { path: `./late/${basename(path)}.js`, external: true }
+          : undefined,
+      );
+    },
   };
 }
 

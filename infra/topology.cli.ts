@@ -1,6 +1,8 @@
 import { openTopology } from '../lib/compose';
+import { readConfig } from '../lib/config';
 import { reasonsOf } from '../lib/reason';
 import { declareQueues } from './declare';
+import { logInToAws } from './operator';
 
 /** `npm run topology`: declares the gateway's queues on the broker of AMQP_URL; run again, it changes nothing. */
 const help = `Declares the gateway's queues on a RabbitMQ; what exists stays as it is.
@@ -17,6 +19,8 @@ async function main(): Promise<void> {
     process.exitCode = ['--help', '-h'].includes(argument) ? 0 : 2;
     return;
   }
+  const { AMQP_SECRET_ARN } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN']);
+  if (AMQP_SECRET_ARN !== undefined) await logInToAws();
   const { broker, queues } = openTopology();
   for (const [queue, result] of await declareQueues(broker, queues)) {
     console.log(

@@ -1,9 +1,5 @@
-import {
-  ApiGatewayManagementApiClient,
-  type ApiGatewayManagementApiClientConfig,
-  DeleteConnectionCommand,
-  PostToConnectionCommand,
-} from '@aws-sdk/client-apigatewaymanagementapi';
+import type { Answer } from './http1';
+import { type ManagementClientConfig, managementClient } from './management-client';
 
 /**
  * Ends a connection through API Gateway's @connections, after a last frame, if there is one. It never throws; whether or
@@ -17,23 +13,25 @@ export type Close = (
 
 /** For the frame, and again for the closing. */
 const callMs = 1500;
+const attempts = 2;
 
-/** @param endpoint `https://<api>.execute-api.<region>.amazonaws.com/<stage>`: a custom domain answers 403. */
-export function apiGatewayClose(endpoint: string, clientConfig: ApiGatewayManagementApiClientConfig = {}): Close {
-  const client = new ApiGatewayManagementApiClient({ endpoint, maxAttempts: 2, ...clientConfig });
-
+/** @param endpoint as `managementClient` has it. */
+export function apiGatewayClose(endpoint: string, config?: ManagementClientConfig): Close {
+  const { post, disconnect } = managementClient(endpoint, config);
   return async (connectionId, lastFrame, deadline) => {
-    const inTime = () => ({ abortSignal: AbortSignal.timeout(Math.max(0, Math.min(callMs, deadline - Date.now()))) });
-    if (lastFrame !== undefined) {
-      const post = new PostToConnectionCommand({ ConnectionId: connectionId, Data: lastFrame });
-      await client.send(post, inTime()).catch(() => undefined);
-    }
-    try {
-      await client.send(new DeleteConnectionCommand({ ConnectionId: connectionId }), inTime());
-      return 'closed';
-    } catch (error) {
-      const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
-      return $metadata?.httpStatusCode === 410 ? 'closed' : 'failed';
-    }
+    if (lastFrame !== undefined) await answered(deadline, (timeoutMs) => post(connectionId, lastFrame, timeoutMs));
+    const status = await answered(deadline, (timeoutMs) => disconnect(connectionId, timeoutMs));
+    return (status >= 200 && status < 300) || status === 410 ? 'closed' : 'failed';
   };
+}
+
+/** The status; 0 where there is no answer in time. What a moment may mend is tried again. */
+async function answered(deadline: number, call: (timeoutMs: number) => Promise<Answer>): Promise<number> {
+  const endsAt = Math.min(Date.now() + callMs, deadline);
+  let status = 0;
+  for (let attempt = 0; attempt < attempts && Date.now() < endsAt; attempt += 1) {
+    ({ status } = await call(endsAt - Date.now()).catch(() => ({ status: 0 })));
+    if (status > 0 && status < 500 && status !== 429) break;
+  }
+  return status;
 }

@@ -1,11 +1,11 @@
 import { type QueueDeclaration, replyQueues, topology } from '../infra/topology';
 import { type Admission, authorize } from './authorize';
-import type { Close } from './close';
+import { apiGatewayClose, type Close } from './close';
 import { readConfig } from './config';
 import type { Connections } from './connections';
 import { dynamoConnections } from './connections.dynamo';
 import { type Broker, brokerAt } from './credentials';
-import { amqpDeadLetters } from './dead-letters';
+import type { DeadLetters } from './dead-letters';
 import type { DeliveryPorts } from './delivery';
 import type { Handshake } from './handshake';
 import { tokenVerifier, type VerifyToken } from './jwt';
@@ -33,7 +33,8 @@ import { closeOnSigterm } from './sigterm';
  */
 
 export function openLog(functionName: string): Log {
-  return createLog(functionName);
+  const { LOG_LEVEL } = readConfig(['LOG_LEVEL']);
+  return createLog(functionName, LOG_LEVEL);
 }
 
 /** Nobody collects them where no namespace is set. */
@@ -63,7 +64,7 @@ export function openSessionRoutes(log: Log, metrics: Metrics): SessionRoutes & {
     connections,
     memberships: rememberedMemberships(connections.membership),
     post: apiGatewayPost(MANAGEMENT_ENDPOINT),
-    close: closeAt(MANAGEMENT_ENDPOINT),
+    close: apiGatewayClose(MANAGEMENT_ENDPOINT),
     log,
     metrics,
   };
@@ -112,13 +113,12 @@ export function openClose(): Close | undefined {
   const { AUTH } = readConfig(['AUTH']);
   if (AUTH === 'none') return undefined;
   const { MANAGEMENT_ENDPOINT } = readConfig(['MANAGEMENT_ENDPOINT']);
-  return closeAt(MANAGEMENT_ENDPOINT);
-}
-
-function closeAt(endpoint: string): Close {
-  // Loaded only where it may be needed; and while the function starts, when Lambda gives it more CPU than for an event.
-  const loading = import('./close').then(({ apiGatewayClose }) => apiGatewayClose(endpoint));
-  return async (...closing) => (await loading)(...closing);
+  let close: Close | undefined;
+  return async (...closing) => {
+    const { apiGatewayClose } = await import('./close');
+    close ??= apiGatewayClose(MANAGEMENT_ENDPOINT);
+    return close(...closing);
+  };
 }
 
 export function openPublisher(): Publisher {
@@ -142,7 +142,10 @@ export function openSender(log: Log, metrics: Metrics): SessionSender {
     replyQueues: replyQueues({ wsQueue: WS_QUEUE, replyShards: REPLY_SHARDS }),
     style: REQUEST_STYLE,
   };
-  return createSessionSender(createSender(openPublisher(), target, metrics), {
+  const publisher = openPublisher();
+  // A function is started for a message that waits already; only serverless-offline loads it for none.
+  if (!process.env.IS_OFFLINE) publisher.prepare();
+  return createSessionSender(createSender(publisher, target, metrics), {
     memberships: rememberedMemberships(openConnections().membership),
     sends: dynamoSends(SESSION_TABLE_NAME),
     log,
@@ -165,15 +168,28 @@ export function openTopology(): { broker: Broker; queues: QueueDeclaration[] } {
 }
 
 export function openDelivery(log: Log): DeliveryPorts {
-  const { WS_QUEUE, MANAGEMENT_ENDPOINT } = readConfig(['WS_QUEUE', 'MANAGEMENT_ENDPOINT']);
+  const { MANAGEMENT_ENDPOINT } = readConfig(['MANAGEMENT_ENDPOINT']);
   return {
     post: apiGatewayPost(MANAGEMENT_ENDPOINT),
-    close: closeAt(MANAGEMENT_ENDPOINT),
+    close: apiGatewayClose(MANAGEMENT_ENDPOINT),
     connections: openConnections(),
     sessions: openSessions(),
-    deadLetters: amqpDeadLetters(openPublisher(), WS_QUEUE),
+    deadLetters: lateDeadLetters(),
     recent: recentDeliveries(),
     log,
     metrics: openMetrics(),
+  };
+}
+
+function lateDeadLetters(): DeadLetters {
+  // Those of the broker too: what is wrong with them must not wait for the first letter.
+  const { WS_QUEUE } = readConfig(['WS_QUEUE', 'AMQP_URL', 'AMQP_SECRET_ARN']);
+  let deadLetters: DeadLetters | undefined;
+  return {
+    async add(letter, deadline) {
+      const { openDeadLetters } = await import('./open-dead-letters');
+      deadLetters ??= openDeadLetters(WS_QUEUE);
+      return deadLetters.add(letter, deadline);
+    },
   };
 }

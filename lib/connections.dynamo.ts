@@ -1,11 +1,5 @@
-import {
-  type AttributeValue,
-  DeleteItemCommand,
-  type DynamoDBClientConfig,
-  GetItemCommand,
-  PutItemCommand,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import type { AttributeValue, DeleteItemInput, UpdateItemInput } from '@aws-sdk/client-dynamodb';
+import type { AwsClientConfig } from './aws-json';
 import type { Connections } from './connections';
 import { conditionally, dynamoClient, inTime } from './dynamo';
 
@@ -16,32 +10,31 @@ import { conditionally, dynamoClient, inTime } from './dynamo';
  * `userId` (S); in a session `session` (S) and `sessionEndsAt` (N, ms); where somebody asked for its session before it had
  * one, `plainUntil` (N, ms).
  */
-export function dynamoConnections(tableName: string, clientConfig: DynamoDBClientConfig = {}): Connections {
-  const client = dynamoClient(clientConfig);
+export function dynamoConnections(tableName: string, config: AwsClientConfig = {}): Connections {
+  const client = dynamoClient(config);
   const of = (connectionId: string) => ({ TableName: tableName, Key: { connectionId: { S: connectionId } } });
 
-  const rowOf = async (connectionId: string, time: ReturnType<typeof inTime>) => {
-    const get = new GetItemCommand({ ...of(connectionId), ConsistentRead: true });
-    return (await client.send(get, time)).Item;
+  const rowOf = async (connectionId: string, time: AbortSignal) => {
+    const get = { ...of(connectionId), ConsistentRead: true };
+    return (await client.send('GetItem', get, time)).Item;
   };
 
   /** False also where another function has been promised a later time, which stays. */
-  const isPlainUntil = async (connectionId: string, plainUntil: number, time: ReturnType<typeof inTime>) => {
-    const update = new UpdateItemCommand({
+  const isPlainUntil = async (connectionId: string, plainUntil: number, time: AbortSignal) => {
+    const update = {
       ...of(connectionId),
       UpdateExpression: 'SET plainUntil = :until',
-      ConditionExpression:
-        'attribute_exists(connectionId) AND attribute_not_exists(#session) ' +
-        'AND (attribute_not_exists(plainUntil) OR plainUntil < :until)',
+      // Not in parentheses, for which dynalite takes milliseconds.
+      ConditionExpression: `${isPlain} AND attribute_not_exists(plainUntil) OR ${isPlain} AND plainUntil < :until`,
       ExpressionAttributeNames: reserved,
       ExpressionAttributeValues: { ':until': number(plainUntil) },
-    });
-    return (await conditionally(client.send(update, time))) !== undefined;
+    };
+    return (await conditionally(client.send('UpdateItem', update, time))) !== undefined;
   };
 
   return {
     async open({ connectionId, openedAt, expiresAt, userId }) {
-      const put = new PutItemCommand({
+      const put = {
         TableName: tableName,
         Item: {
           connectionId: { S: connectionId },
@@ -52,13 +45,13 @@ export function dynamoConnections(tableName: string, clientConfig: DynamoDBClien
         // Not "<=": an attempt that was given up and arrives late would take the row out of its session.
         ConditionExpression: 'attribute_not_exists(connectionId) OR openedAt < :openedAt',
         ExpressionAttributeValues: { ':openedAt': number(openedAt) },
-      });
-      await conditionally(client.send(put, inTime()));
+      };
+      await conditionally(client.send('PutItem', put, inTime()));
     },
 
     async join(connectionId, session, sessionEndsAt) {
       const time = inTime();
-      const update = new UpdateItemCommand({
+      const update: UpdateItemInput = {
         ...of(connectionId),
         UpdateExpression: 'SET #session = :session, sessionEndsAt = :endsAt',
         ConditionExpression:
@@ -66,8 +59,8 @@ export function dynamoConnections(tableName: string, clientConfig: DynamoDBClien
         ExpressionAttributeNames: reserved,
         ExpressionAttributeValues: { ':session': { S: session }, ':endsAt': number(sessionEndsAt) },
         ReturnValues: 'ALL_NEW',
-      });
-      const joined = await conditionally(client.send(update, time));
+      };
+      const joined = await conditionally(client.send('UpdateItem', update, time));
       if (joined !== undefined) return { result: 'joined', plainUntil: Number(joined.Attributes?.plainUntil?.N ?? 0) };
       return { result: (await rowOf(connectionId, time)) === undefined ? 'absent' : 'in_another' };
     },
@@ -80,19 +73,21 @@ export function dynamoConnections(tableName: string, clientConfig: DynamoDBClien
     },
 
     async remove(connectionId, openedBefore) {
-      const remove = new DeleteItemCommand({
+      const remove: DeleteItemInput = {
         ...of(connectionId),
         ConditionExpression: 'openedAt <= :before',
         ExpressionAttributeValues: { ':before': number(openedBefore) },
         ReturnValues: 'ALL_OLD',
-      });
-      const removed = await conditionally(client.send(remove, inTime()));
+      };
+      const removed = await conditionally(client.send('DeleteItem', remove, inTime()));
       if (removed === undefined) return { result: 'kept' };
       const session = removed.Attributes?.session?.S;
       return { result: 'removed', ...(session === undefined ? {} : { session }) };
     },
   };
 }
+
+const isPlain = 'attribute_exists(connectionId) AND attribute_not_exists(#session)';
 
 /** DynamoDB takes the word for one of its own. */
 const reserved = { '#session': 'session' };

@@ -1,4 +1,4 @@
-import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+import type { AwsClientConfig } from './aws-json';
 import { isObject, parseJson } from './json';
 import { isRefusal, secretReader } from './secret';
 
@@ -50,8 +50,8 @@ export function urlCredentials(url: string): Credentials {
 const renewalMs = 5000;
 
 /** @param secretArn of a secret of the form `{"username": "...", "password": "..."}`. */
-export function secretCredentials(secretArn: string, clientConfig: SecretsManagerClientConfig = {}): Credentials {
-  const readSecret = secretReader(secretArn, clientConfig);
+export function secretCredentials(secretArn: string, config: AwsClientConfig = {}): Credentials {
+  const readSecret = secretReader(secretArn, config);
   let login: Login | undefined;
   let renewedAt = 0;
   let fetching: Promise<Login> | undefined;

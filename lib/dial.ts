@@ -1,6 +1,9 @@
-import amqp, { type ChannelModel, type ConfirmChannel, type SocketOptions } from 'amqplib';
+import type { Writable } from 'node:stream';
+import type { ChannelModel, ConfirmChannel, SocketOptions } from 'amqplib';
+import type { OutgoingMessage } from './amqp';
 import { connect } from './amqp-connect';
 import { type Credentials, type Login, LoginError } from './credentials';
+import { publishFrames } from './publish-frames';
 
 /** Opens an AMQP connection with one confirm channel within its time, or leaves nothing behind. */
 
@@ -17,20 +20,28 @@ export interface DialOptions {
 export interface OpenChannel {
   connection: ChannelModel;
   channel: ConfirmChannel;
+  /**
+   * Instead of the channel's own. False when the socket is full: until the channel's `drain` nothing should follow. Throws
+   * for what cannot be expressed in AMQP, of which nothing was sent.
+   */
+  publish(message: OutgoingMessage, onConfirm: OnConfirm): boolean;
   /** As agreed with the broker, milliseconds; 0 for none. */
   heartbeatMs: number;
   /** Closes the socket at once. */
   destroy(): void;
 }
 
+/** With something where the broker has refused the message, or the channel has closed. */
+type OnConfirm = (refused: unknown) => void;
+
+/** What amqplib's types leave out. */
+interface Insides {
+  connection: { heartbeat: number; frameMax: number; stream: Writable };
+  channel: { ch: number; pushConfirmCallback(onConfirm: OnConfirm): void };
+}
+
 /** amqplib hands these on to net.connect or tls.connect, which both take a signal. */
 type AbortableSocketOptions = SocketOptions & { signal: AbortSignal };
-
-/**
- * Frames (up to 128 KB each) that amqplib holds for a socket that takes no more, twice; then a publish has to wait. Its
- * default of 1024 would be a quarter of a gigabyte.
- */
-const highWaterMark = 64;
 
 export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: DialOptions): Promise<OpenChannel> {
   const abort = new AbortController();
@@ -41,15 +52,15 @@ export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: Dial
       noDelay: true,
       signal: abort.signal,
       // Not in the URL, where amqplib takes each byte of a password for a character.
-      credentials: amqp.credentials.plain(login.username, login.password),
+      credentials: { mechanism: 'PLAIN', response: () => Buffer.from(`\0${login.username}\0${login.password}`) },
     };
     const connection = await connect(withHeartbeat(url, heartbeatSeconds), options);
     // Without a listener it would end the process.
     connection.on('error', () => undefined);
-    const channel = await connection.createConfirmChannel({ highWaterMark });
-    // Not in amqplib's types.
-    const { heartbeat } = connection.connection as unknown as { heartbeat: number };
-    return { connection, channel, heartbeatMs: heartbeat * 1000, destroy: () => abort.abort() };
+    const channel = await connection.createConfirmChannel();
+    const { heartbeat } = connection.connection as unknown as Insides['connection'];
+    const publish = publisherOn(connection, channel);
+    return { connection, channel, publish, heartbeatMs: heartbeat * 1000, destroy: () => abort.abort() };
   } catch (error) {
     if (abort.signal.aborted) throw new Error(`no answer from the broker within ${openTimeoutMs} ms`);
     abort.abort();
@@ -57,6 +68,32 @@ export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: Dial
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Writes messages to the socket in the turn of the event loop in which they come, all of them in one piece. amqplib leads each
+ * through two streams, so that channels share a connection fairly, and a turn later writes it by a system call of its own.
+ */
+function publisherOn(connection: ChannelModel, channel: ConfirmChannel): OpenChannel['publish'] {
+  const { stream, frameMax } = connection.connection as unknown as Insides['connection'];
+  const { ch, pushConfirmCallback } = channel as unknown as Insides['channel'];
+  let turn: Buffer[] = [];
+  let turnBytes = 0;
+  const write = () => {
+    const isTaken = stream.write(turn.length === 1 ? turn[0] : Buffer.concat(turn, turnBytes));
+    turn = [];
+    turnBytes = 0;
+    // Else the socket says so itself, later.
+    if (isTaken) channel.emit('drain');
+  };
+  stream.on('drain', () => channel.emit('drain'));
+  return (message, onConfirm) => {
+    const frames = publishFrames(ch, message, frameMax);
+    pushConfirmCallback.call(channel, onConfirm);
+    if (turn.push(frames) === 1) process.nextTick(write);
+    turnBytes += frames.length;
+    return stream.writableLength + turnBytes < stream.writableHighWaterMark;
+  };
 }
 
 /**

@@ -1,21 +1,49 @@
-import { ConditionalCheckFailedException, DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import type {
+  BatchGetItemInput,
+  BatchGetItemOutput,
+  BatchWriteItemInput,
+  BatchWriteItemOutput,
+  DeleteItemInput,
+  DeleteItemOutput,
+  GetItemInput,
+  GetItemOutput,
+  PutItemInput,
+  PutItemOutput,
+  UpdateItemInput,
+  UpdateItemOutput,
+} from '@aws-sdk/client-dynamodb';
+import { type AwsClient, type AwsClientConfig, AwsError, type AwsService, awsClient } from './aws-json';
 
 /** What every table asks of DynamoDB: an answer within six seconds, and whether the condition of a write held. */
 
-/** The SDK itself waits for an answer without end. Its pauses between attempts, up to a second, come on top. */
-const maxAttempts = 3;
-/** From the connecting to the head of the answer; without the flag the SDK merely warns. */
-const requestHandler = { requestTimeout: 1500, throwOnRequestTimeout: true };
-/** For all requests of a call together, bodies of answers included; `$connect` has ten seconds. */
+export type DynamoClient = AwsClient<{
+  GetItem: [GetItemInput, GetItemOutput];
+  PutItem: [PutItemInput, PutItemOutput];
+  UpdateItem: [UpdateItemInput, UpdateItemOutput];
+  DeleteItem: [DeleteItemInput, DeleteItemOutput];
+  BatchGetItem: [BatchGetItemInput, BatchGetItemOutput];
+  BatchWriteItem: [BatchWriteItemInput, BatchWriteItemOutput];
+}>;
+
+const dynamoDb: AwsService = {
+  name: 'dynamodb',
+  target: 'DynamoDB_20120810',
+  jsonVersion: '1.0',
+  variable: 'DYNAMODB',
+  attempts: 3,
+  headMs: 1500,
+};
+
+/** For all requests of a call together; `$connect` has ten seconds. */
 const callMs = 5000;
 
-export function dynamoClient(clientConfig: DynamoDBClientConfig): DynamoDBClient {
-  return new DynamoDBClient({ maxAttempts, requestHandler, ...clientConfig });
+export function dynamoClient(config: AwsClientConfig): DynamoClient {
+  return awsClient(dynamoDb, config);
 }
 
-/** The options of the requests of one call. */
-export function inTime(): { abortSignal: AbortSignal } {
-  return { abortSignal: AbortSignal.timeout(callMs) };
+/** The time of one call. */
+export function inTime(): AbortSignal {
+  return AbortSignal.timeout(callMs);
 }
 
 /** The write's answer; undefined where its condition did not hold. */
@@ -23,7 +51,7 @@ export async function conditionally<Answer>(write: Promise<Answer>): Promise<Ans
   try {
     return await write;
   } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return undefined;
+    if (error instanceof AwsError && error.name === 'ConditionalCheckFailedException') return undefined;
     throw error;
   }
 }

@@ -39,8 +39,8 @@ export interface LinkOptions extends DialOptions {
 
 interface Entry {
   message: OutgoingMessage;
-  /** What a return says of the queue and the messageId: text that is not well formed is not written as it was. */
-  names: string;
+  /** Milliseconds since 1970. */
+  deadline: number;
   returned: boolean;
   settled: boolean;
   settle(outcome: PublishOutcome): void;
@@ -70,6 +70,9 @@ export class Link {
   #lastSignOfLifeMs = Date.now();
   #owingSinceMs = 0;
   #watch: NodeJS.Timeout | undefined;
+  /** The earliest that a timer is set to: mostly of a message that was confirmed long before. */
+  #nextDeadline = Number.POSITIVE_INFINITY;
+  #deadlines: NodeJS.Timeout | undefined;
   #blocked = false;
   #blockedGrace: NodeJS.Timeout | undefined;
   #broken = false;
@@ -120,17 +123,16 @@ export class Link {
     return new Promise((resolve) => {
       const entry: Entry = {
         message,
-        names: namesOf(message.queue, message.properties.messageId),
+        deadline,
         returned: false,
         settled: false,
         settle(outcome) {
-          clearTimeout(timer);
           entry.settled = true;
           resolve(outcome);
         },
       };
-      const timer = afterReading(deadline - Date.now(), () => entry.settle({ result: 'unknown' }));
       this.#waiting.push(entry);
+      this.#watchDeadline(deadline);
       this.#writeWaiting();
     });
   }
@@ -169,18 +171,13 @@ export class Link {
   }
 
   #write(entry: Entry): void {
-    const { queue, body, properties } = entry.message;
     if (this.#owed.size === 0) this.#owingSinceMs = Date.now();
     this.#owed.add(entry);
     try {
-      this.#full = !this.#open.channel.publish('', queue, body, { ...properties, mandatory: true }, (refused) =>
-        this.#confirm(entry, refused),
-      );
-    } catch (error) {
+      this.#full = !this.#open.publish(entry.message, (refused) => this.#confirm(entry, refused));
+    } catch {
       this.#owed.delete(entry);
-      const linkIsClosed = (error as Error).name === 'IllegalOperationError';
-      entry.settle({ result: linkIsClosed ? 'unknown' : 'unwritable' });
-      if (linkIsClosed) this.#break();
+      entry.settle({ result: 'unwritable' });
     }
   }
 
@@ -197,7 +194,8 @@ export class Link {
   #markReturned({ fields, properties, content }: Message): void {
     const names = namesOf(fields.routingKey, properties.messageId);
     for (const entry of this.#owed) {
-      if (!entry.returned && entry.names === names && entry.message.body.equals(content)) {
+      const { queue, body, properties } = entry.message;
+      if (!entry.returned && body.equals(content) && namesOf(queue, properties.messageId) === names) {
         entry.returned = true;
         return;
       }
@@ -242,10 +240,23 @@ export class Link {
     });
   }
 
+  #watchDeadline(deadline: number): void {
+    if (deadline >= this.#nextDeadline) return;
+    clearTimeout(this.#deadlines);
+    this.#nextDeadline = deadline;
+    this.#deadlines = afterReading(deadline - Date.now(), () => {
+      this.#nextDeadline = Number.POSITIVE_INFINITY;
+      const unsettled = [...this.#owed, ...this.#waiting].filter(({ settled }) => !settled);
+      const isLate = (entry: Entry) => entry.deadline <= Date.now();
+      this.#settle(unsettled.filter(isLate), { result: 'unknown' });
+      for (const entry of unsettled) if (!entry.settled) this.#watchDeadline(entry.deadline);
+    }).unref();
+  }
+
   #break(error?: unknown): void {
     if (this.#broken) return;
     this.#broken = true;
-    for (const timer of [this.#idle, this.#watch, this.#blockedGrace]) clearTimeout(timer);
+    for (const timer of [this.#idle, this.#watch, this.#deadlines, this.#blockedGrace]) clearTimeout(timer);
     // Else it is said goodbye to, of which the end of the channel is a part.
     if (!this.#retired) this.#open.destroy();
     const refusal = refusalOf(error);
@@ -264,6 +275,7 @@ function afterReading(delayMs: number, act: () => void): NodeJS.Timeout {
   return setTimeout(() => setImmediate(act), Math.max(0, delayMs));
 }
 
+/** As a return has them: text that is not well formed is not written as it was. */
 function namesOf(queue: string, messageId = ''): string {
   return Buffer.from(`${queue}\n${messageId}`).toString();
 }

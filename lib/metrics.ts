@@ -65,19 +65,30 @@ export interface Metrics {
 /** CloudWatch takes no more of a metric from a line. */
 const mostValues = 100;
 
-/** @param writeLine is given a line of JSON without its end. */
+/**
+ * @param namespace of letters, digits and `.-_/#:`.
+ * @param writeLine is given a line of JSON without its end.
+ */
 export function emfMetrics(namespace: string, writeLine: (line: string) => void): Metrics {
-  return {
-    write(measured) {
-      let lists = Object.entries(measured).map(([name, value]): List => [name as MetricName, listOf(value)]);
-      for (;;) {
-        lists = lists.filter(([, values]) => values.length > 0);
-        if (lists.length === 0) return;
-        writeLine(JSON.stringify(documentOf(namespace, lists)));
-        lists = lists.map(([name, values]) => [name, values.slice(mostValues)]);
-      }
-    },
+  // JSON from its parts: as an object first, a line would be a good part of what a message costs.
+  const write = (measured: Measurements): void => {
+    let metrics = '';
+    let values = '';
+    let rest: Measurements | undefined;
+    for (const name of Object.keys(measured) as MetricName[]) {
+      const list = listOf(measured[name]);
+      if (list.length === 0) continue;
+      metrics += `${metrics && ','}{"Name":"${name}","Unit":"${metricUnits[name]}"}`;
+      // Logs Insights sums numbers, but no lists.
+      values += `,"${name}":${list.length === 1 ? list[0] : JSON.stringify(list.slice(0, mostValues))}`;
+      if (list.length > mostValues) rest = { ...rest, [name]: list.slice(mostValues) };
+    }
+    if (metrics === '') return;
+    const directive = `{"Namespace":"${namespace}","Dimensions":[[]],"Metrics":[${metrics}]}`;
+    writeLine(`{"_aws":{"Timestamp":${Date.now()},"CloudWatchMetrics":[${directive}]}${values}}`);
+    if (rest !== undefined) write(rest);
   };
+  return { write };
 }
 
 /** Where nobody collects them. */
@@ -93,20 +104,7 @@ export function failureOf({ code, retryable }: GatewayError): Measurements {
   return retryable || code === 'internal' ? { SessionsFailed: 1 } : {};
 }
 
-type List = [name: MetricName, values: readonly number[]];
-
-function listOf(value: number | readonly number[]): readonly number[] {
+function listOf(value: number | readonly number[] = 0): readonly number[] {
   if (typeof value !== 'number') return value;
   return value === 0 ? [] : [value];
-}
-
-function documentOf(namespace: string, lists: readonly List[]): Record<string, unknown> {
-  const metrics = lists.map(([name]) => ({ Name: name, Unit: metricUnits[name] }));
-  // Logs Insights sums numbers, but no lists.
-  const values = lists.map(([name, [first, ...more]]) => [
-    name,
-    more.length === 0 ? first : [first, ...more.slice(0, mostValues - 1)],
-  ]);
-  const directive = { Namespace: namespace, Dimensions: [[]], Metrics: metrics };
-  return { _aws: { Timestamp: Date.now(), CloudWatchMetrics: [directive] }, ...Object.fromEntries(values) };
 }

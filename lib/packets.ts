@@ -110,7 +110,9 @@ export function buildRequest(request: Request, target: RequestTarget): OutgoingM
 
 /** In no spelling: some readers of JSON do not regard the case of names, and would take a client's for the gateway's. */
 function withoutClientMetadata(data: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(data).filter(([name]) => name.toLowerCase() !== 'metadata'));
+  const isMetadata = (name: string) => name.toLowerCase() === 'metadata';
+  if (!Object.keys(data).some(isMetadata)) return data;
+  return Object.fromEntries(Object.entries(data).filter(([name]) => !isMetadata(name)));
 }
 
 /** Reads a reply in any of its three forms: Nest event, Nest response, AMQP RPC reply. Never throws. */

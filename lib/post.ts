@@ -1,8 +1,6 @@
-import {
-  ApiGatewayManagementApiClient,
-  type ApiGatewayManagementApiClientConfig,
-  PostToConnectionCommand,
-} from '@aws-sdk/client-apigatewaymanagementapi';
+import type { Answer } from './http1';
+import { isObject, parseJson } from './json';
+import { type ManagementClientConfig, managementClient } from './management-client';
 import { reasonOf } from './reason';
 
 /**
@@ -27,49 +25,41 @@ export type PostOutcome =
 
 export type Post = (connectionId: string, frame: string, options: { timeoutMs: number }) => Promise<PostOutcome>;
 
-/** @param endpoint `https://<api>.execute-api.<region>.amazonaws.com/<stage>`: a custom domain answers 403. */
-export function apiGatewayPost(endpoint: string, clientConfig: ApiGatewayManagementApiClientConfig = {}): Post {
-  const client = new ApiGatewayManagementApiClient({ endpoint, maxAttempts: 1, ...clientConfig });
-
+/** @param endpoint as `managementClient` has it. */
+export function apiGatewayPost(endpoint: string, config?: ManagementClientConfig): Post {
+  const { post } = managementClient(endpoint, config);
   return async (connectionId, frame, { timeoutMs }) => {
-    const command = new PostToConnectionCommand({ ConnectionId: connectionId, Data: frame });
-    let status = 0;
-    command.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        status = (result.response as { statusCode: number }).statusCode;
-        return result;
-      },
-      { step: 'deserialize', priority: 'low' },
-    );
     try {
-      await client.send(command, { abortSignal: AbortSignal.timeout(timeoutMs) });
-      return { result: 'delivered' };
+      return outcomeOf(await post(connectionId, frame, timeoutMs));
     } catch (error) {
-      return outcomeOf(status, error);
+      const isLate = (error as Error).name === 'TimeoutError';
+      return { result: 'transient', reason: isLate ? 'no answer in time' : `no answer (${reasonOf(error)})` };
     }
   };
+}
+
+/**
+ * By status: a 410 has no body, and a proxy's answer has one of its own. And by the head of the answer alone: the frame of a
+ * 200 is taken, even if the connection hangs or breaks in the midst of the body.
+ */
+function outcomeOf(answer: Answer): PostOutcome {
+  const { status } = answer;
+  if (status >= 200 && status < 300) return { result: 'delivered' };
+  if (status === 410) return { result: 'gone' };
+  if (status === 413) return { result: 'too_large' };
+  if (status === 400) return { result: 'bad_id' };
+  if (status === 429) return { result: 'throttled', reason: 'API Gateway answered 429' };
+  if (status > 400 && status < 500 && status !== 408) return { result: 'forbidden', reason: wordsOf(answer) };
+  return { result: 'transient', reason: `API Gateway answered ${status}` };
 }
 
 /** A proxy may answer with a page. */
 const longestReason = 500;
 
-/**
- * By status, not by the error's name: a 410 without a body reaches the caller as one called "Unknown". And by the head of
- * the answer alone: the frame of a 200 is taken, even if the connection hangs or breaks in the midst of the body.
- */
-function outcomeOf(status: number, error: unknown): PostOutcome {
-  if (status >= 200 && status < 300) return { result: 'delivered' };
-  if (status === 410) return { result: 'gone' };
-  if (status === 413) return { result: 'too_large' };
-  if (status === 400) return { result: 'bad_id' };
-  if (status > 400 && status < 500 && status !== 408 && status !== 429) {
-    return { result: 'forbidden', reason: String(error).slice(0, longestReason) };
-  }
-  if (status === 429) return { result: 'throttled', reason: 'API Gateway answered 429' };
-  return { result: 'transient', reason: status === 0 ? noAnswer(error) : `API Gateway answered ${status}` };
-}
-
-function noAnswer(error: unknown): string {
-  return (error as Error).name === 'AbortError' ? 'no answer in time' : `no answer (${reasonOf(error)})`;
+/** `ForbiddenException: Forbidden` */
+function wordsOf({ status, head, body }: Answer): string {
+  const [, name = `API Gateway answered ${status}`] = /\r\nx-amzn-errortype: *([\w.]+)/i.exec(head) ?? [];
+  const error = parseJson(body);
+  const message = isObject(error) && typeof error.message === 'string' ? error.message : body;
+  return `${name}: ${message}`.slice(0, longestReason);
 }

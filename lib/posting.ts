@@ -15,7 +15,7 @@ import { type InSlot, slots } from './slots';
  */
 
 export interface PostLimits extends BackOff {
-  /** Posts under way at once; no more than the sockets of the SDK's client, which are 50. */
+  /** Posts under way at once, each on a connection of its own. */
   concurrency: number;
   /** The longest that one post may take, milliseconds. One that hung is so tried again before it is given up. */
   attemptMs: number;

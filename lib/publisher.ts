@@ -22,6 +22,8 @@ export interface Publisher {
    * cannot express or that the broker does not accept; neither was sent to a queue.
    */
   publish(message: OutgoingMessage, deadline: number): Promise<void>;
+  /** For who is about to publish: connects, unless it is connected. Never fails; what it met, the message will meet. */
+  prepare(): void;
   /** Takes no more messages, waits a moment for those under way, and says goodbye to the broker. */
   close(): Promise<void>;
 }
@@ -64,6 +66,10 @@ export class AmqpPublisher implements Publisher {
     this.#links = new SharedLink(options);
     this.#suspectLinks = new SharedLink(options);
     this.#maxMessageBytes = maxMessageBytes;
+  }
+
+  prepare(): void {
+    if (!this.#closing && this.#links.ready === undefined) this.#links.open().catch(() => undefined);
   }
 
   async publish(message: OutgoingMessage, deadline: number): Promise<void> {

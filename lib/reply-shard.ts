@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
  * to one connection keep their order only in one queue. Connections spread evenly, whatever their ids look like.
  */
 export function replyQueueOf(connectionId: string, replyQueues: readonly string[]): string {
+  if (replyQueues.length === 1) return replyQueues[0] as string;
   const hash = createHash('sha256').update(connectionId).digest().readUInt32BE();
   return replyQueues[hash % replyQueues.length] as string;
 }

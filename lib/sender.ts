@@ -5,6 +5,8 @@ import type { Publisher } from './publisher';
 
 /** Takes a client's message to the services' queue. */
 export interface Sender {
+  /** For a message that is about to be sent: it need not wait for the broker then. Never fails. */
+  prepare(): void;
   /** Resolves once RabbitMQ has the message in the queue; else rejects with GatewayError. */
   send(message: ClientMessage, deadline: number): Promise<void>;
 }
@@ -24,6 +26,8 @@ export interface ClientMessage {
 
 export function createSender(publisher: Publisher, target: RequestTarget, metrics: Metrics): Sender {
   return {
+    prepare: () => publisher.prepare(),
+
     async send(message, deadline) {
       const sentAt = Date.now();
       await publisher.publish(buildRequest({ ...message, sentAt }, target), deadline);

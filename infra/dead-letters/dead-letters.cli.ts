@@ -3,6 +3,7 @@ import { readConfig } from '../../lib/config';
 import { brokerAt } from '../../lib/credentials';
 import { before } from '../../lib/deadline';
 import { reasonOf } from '../../lib/reason';
+import { logInToAws } from '../operator';
 import { printable, printableJson } from './printable';
 import { type DeadLetterQueue, Interrupted, openDeadLetterQueue } from './queue';
 import {
@@ -63,6 +64,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const { AMQP_URL, AMQP_SECRET_ARN, WS_QUEUE } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN', 'WS_QUEUE']);
+  if (AMQP_SECRET_ARN !== undefined) await logInToAws();
   const interrupt = new AbortController();
   // The first lets the letter in hand come to its end. The next ends the process: the broker takes back what it lent.
   process.once('SIGINT', () => interrupt.abort());

@@ -23,7 +23,7 @@ export interface Service extends ServiceConfiguration {
   service: string;
   functions: Record<string, FunctionDefinition>;
   resources?: { Resources?: Resources; Outputs?: Template['Outputs']; extensions?: Template['extensions'] };
-  provider: { environment?: Environment; websocketsApiRouteSelectionExpression?: string };
+  provider: { environment?: Environment; timeout?: number; websocketsApiRouteSelectionExpression?: string };
   custom?: { 'serverless-offline'?: OfflineOptions; gateway?: Record<string, unknown> };
 }
 
@@ -34,6 +34,9 @@ type MappedFunction = ServiceConfiguration['functions'][string];
 export interface FunctionDefinition extends MappedFunction {
   handler: string;
   name: string;
+  /** Seconds. */
+  timeout?: number;
+  memorySize?: number;
   environment?: Environment;
   events?: (NonNullable<MappedFunction['events']>[number] & { websocket?: WebSocketRoute })[];
 }

@@ -6,11 +6,11 @@ import { type QueueDeclaration, topology } from '../topology';
 import { banner } from './banner';
 import { startMapping } from './event-source/mapping';
 import { mappingSpecs } from './event-source/specs';
-import { functionRunner } from './lambda';
+import { functionRunner, runFunctionsOf } from './lambda';
 import { brokerFor, declareWhenReachable } from './local-broker';
 import { refuseTakenPorts, untilListening } from './ports';
 import type { OfflineOptions, Serverless, ServerlessLog, Service } from './serverless';
-import { answerSubProtocols, surviveClients } from './sockets';
+import { answerPosts, answerSubProtocols, surviveClients } from './sockets';
 import { brokerStatus } from './status';
 import { startTables } from './table';
 import { servePage } from './web';
@@ -53,6 +53,7 @@ export async function startStack(
   await refuseTakenPorts(ports, offline.host);
   surviveClients();
   answerSubProtocols();
+  await answerPosts();
   // On Node 20 the AWS SDK prints ten lines about Node 22 for each bundle; the Lambdas run on 22.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
@@ -72,10 +73,10 @@ export async function startStack(
   service.provider.environment = {
     ...service.provider.environment,
     AWS_ENDPOINT_URL_DYNAMODB: tables.endpoint,
-    // The SDK signs even for a local endpoint.
-    AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? 'local',
-    AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? 'local',
-    POWERTOOLS_LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
+    // Requests are signed for a local endpoint too.
+    AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID || 'local',
+    AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY || 'local',
+    LOG_LEVEL: config.LOG_LEVEL ?? 'WARN',
     // Nobody collects metrics here.
     METRICS_NAMESPACE: '',
   };
@@ -83,14 +84,15 @@ export async function startStack(
   for (const definition of Object.values(service.functions)) {
     definition.handler = definition.handler.replace(/^dist(?=\/)/, localFolder);
   }
-  if (service.functions.authorizer) service.functions.authorizer.handler = 'infra/local/unauthorized.handler';
+  if (service.functions.authorizer) service.functions.authorizer.handler = 'infra/local/unauthorized.cjs.handler';
+  const invoke = functionRunner(serverless, log);
+  await runFunctionsOf(invoke);
 
   const queues = queuesOf(service);
   const specs = mappingSpecs(service, (key) => serverless.getProvider('aws').naming.getLambdaLogicalId(key));
   const afterStart = async () => {
     await declareWhenReachable(broker.url, queues, log);
     await untilListening(Number(offline.websocketPort), offline.host);
-    const invoke = await functionRunner(serverless, offline);
     for (const spec of specs) {
       startMapping(spec, { url: broker.url, invoke, report: (line) => log.notice(line) });
     }

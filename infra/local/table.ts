@@ -1,12 +1,12 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import dynalite from 'dynalite';
 import type { Resources } from '../aws/intrinsics';
 
 /**
  * DynamoDB on a laptop: dynalite in memory, with the tables that the CloudFormation resources describe, each named
- * after its logical id. dynalite expires nothing (readers honour `expiresAt` themselves) and knows no transactions.
+ * after its logical id. dynalite expires nothing (readers honour `expiresAt` themselves) and knows no transactions. It has
+ * a thread of its own: a condition alone costs it as much as a message costs all the rest.
  */
 
 export interface LocalTables {
@@ -16,11 +16,9 @@ export interface LocalTables {
 }
 
 export async function startTables(resources: Resources): Promise<LocalTables> {
-  const server: Server = dynalite({ createTableMs: 0 });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const thread = new Worker(program, { eval: true });
+  const [port] = (await once(thread, 'message')) as [number];
+  const endpoint = `http://127.0.0.1:${port}`;
   const client = new DynamoDBClient({
     endpoint,
     region: 'us-east-1',
@@ -43,10 +41,15 @@ export async function startTables(resources: Resources): Promise<LocalTables> {
   client.destroy();
   return {
     endpoint,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    async close() {
+      await thread.terminate();
+    },
   };
 }
+
+/** A text, for it has no file where the plugin is bundled. */
+const program = `
+const dynalite = require(${JSON.stringify(require.resolve('dynalite'))});
+const server = dynalite({ createTableMs: 0 });
+server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port));
+`;

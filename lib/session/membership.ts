@@ -5,7 +5,7 @@ import { before } from '../deadline';
  * Which session a connection is in, as this process remembers it. A connection is in at most one and never leaves it: what
  * was found once holds for good. That it is in none holds for one message or, where another follows soon, for a lease, of
  * which the connection table tells whoever puts the connection into a session meanwhile. A lease costs five times as much
- * as a look.
+ * as a look; while messages go on, one follows the other.
  */
 export interface Memberships {
   /**
@@ -50,8 +50,10 @@ export function rememberedMemberships(membershipOf: Connections['membership']): 
   };
   const askedOf = (connectionId: string, now: number) => {
     const last = asked.get(connectionId);
-    const isLease = last !== undefined && now < last.at + leaseMs;
-    if (isLease && last.isLease) return last;
+    const agoMs = last === undefined ? Number.POSITIVE_INFINITY : now - last.at;
+    if (last?.isLease && agoMs < leaseMs) return last;
+    // Who has gone on sending has the next lease without a look before it.
+    const isLease = agoMs < (last?.isLease ? 2 * leaseMs : leaseMs);
     const asking = ask(connectionId, isLease ? now + leaseMs + marginMs : undefined).catch(() => undefined);
     // Messages that came one after the other go on in that order.
     const inTurn = Promise.all([before(now + patienceMs, asking), last?.found]);
@@ -76,6 +78,7 @@ export function rememberedMemberships(membershipOf: Connections['membership']): 
 function remember<V>(map: Map<string, V>, connectionId: string, value: V): void {
   map.delete(connectionId);
   map.set(connectionId, value);
+  if (map.size <= mostRemembered) return;
   const [oldest] = map.keys();
-  if (map.size > mostRemembered && oldest !== undefined) map.delete(oldest);
+  map.delete(oldest as string);
 }

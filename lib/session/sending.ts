@@ -72,13 +72,17 @@ export function createSessionSender(sender: Sender, { memberships, sends, log }:
   }
 
   return {
-    async send(sent, deadline) {
-      const { session: _, parent, ...message } = sent;
-      const { messageId, clientId } = message;
-      const membership = await membershipOf(sent);
+    async send(message, deadline) {
+      // The broker is reached while the tables are asked.
+      sender.prepare();
+      const { messageId, clientId, parent, data, userId } = message;
+      const membership = await membershipOf(message);
       const connectionId = membership?.session ?? message.connectionId;
-      const publish = (messageId: string) =>
-        sender.send({ ...message, messageId, traceparent: traceparentOf(messageId, parent), connectionId }, deadline);
+      const user = userId === undefined ? {} : { userId };
+      const publish = (messageId: string) => {
+        const traceparent = traceparentOf(messageId, parent);
+        return sender.send({ messageId, traceparent, connectionId, clientId, data, ...user }, deadline);
+      };
       if (membership !== undefined && clientId !== null) {
         const attempt = { session: membership.session, clientId, messageId };
         return sendOnce(attempt, membership.sessionEndsAt, publish, deadline);

@@ -1,12 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type AttributeValue,
-  DeleteItemCommand,
-  type DynamoDBClientConfig,
-  GetItemCommand,
-  PutItemCommand,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import type { AttributeValue, PutItemInput, UpdateItemInput } from '@aws-sdk/client-dynamodb';
+import type { AwsClientConfig } from '../aws-json';
 import { conditionally, dynamoClient } from '../dynamo';
 import { GatewayError } from '../errors';
 import type { Attempt, Begun, Sends } from './sends';
@@ -26,17 +20,17 @@ const reserved = { '#by': 'by' };
  * key, `send#<client id>`), `messageId` (S), `fate` (S, `trying` or `acked`), `by` (S, the messageId of the attempt that is, or
  * was, at it), `busyUntil` (N, ms, how long that may publish), `expiresAt` (N, s, the table's TTL attribute).
  */
-export function dynamoSends(tableName: string, clientConfig: DynamoDBClientConfig = {}): Sends {
-  const client = dynamoClient(clientConfig);
+export function dynamoSends(tableName: string, config: AwsClientConfig = {}): Sends {
+  const client = dynamoClient(config);
   const of = ({ session, clientId }: Attempt) => ({
     TableName: tableName,
     Key: { session: { S: session }, item: { S: `send#${clientId}` } },
   });
 
-  const putFirst = (attempt: Attempt, busyUntil: number, endsAt: number): PutItemCommand => {
+  const putFirst = (attempt: Attempt, busyUntil: number, endsAt: number): PutItemInput => {
     const { TableName, Key } = of(attempt);
     const { messageId } = attempt;
-    return new PutItemCommand({
+    return {
       TableName,
       Item: {
         ...Key,
@@ -47,51 +41,50 @@ export function dynamoSends(tableName: string, clientConfig: DynamoDBClientConfi
         expiresAt: { N: String(Math.ceil(endsAt / 1000) + keptSeconds) },
       },
       ConditionExpression: 'attribute_not_exists(messageId)',
-    });
+    };
   };
 
-  const takeOver = (attempt: Attempt, from: AttributeValue, busyUntil: number): UpdateItemCommand =>
-    new UpdateItemCommand({
-      ...of(attempt),
-      UpdateExpression: 'SET #by = :me, busyUntil = :until',
-      ConditionExpression: 'fate = :trying AND #by = :from',
-      ExpressionAttributeNames: reserved,
-      ExpressionAttributeValues: {
-        ':me': { S: attempt.messageId },
-        ':until': { N: String(busyUntil) },
-        ':trying': { S: 'trying' },
-        ':from': from,
-      },
-    });
+  const takeOver = (attempt: Attempt, from: AttributeValue, busyUntil: number): UpdateItemInput => ({
+    ...of(attempt),
+    UpdateExpression: 'SET #by = :me, busyUntil = :until',
+    ConditionExpression: 'fate = :trying AND #by = :from',
+    ExpressionAttributeNames: reserved,
+    ExpressionAttributeValues: {
+      ':me': { S: attempt.messageId },
+      ':until': { N: String(busyUntil) },
+      ':trying': { S: 'trying' },
+      ':from': from,
+    },
+  });
 
   const settle = async (attempt: Attempt, field: 'fate' | 'busyUntil', value: AttributeValue): Promise<void> => {
-    const command = new UpdateItemCommand({
+    const update = {
       ...of(attempt),
       UpdateExpression: `SET ${field} = :value`,
       ConditionExpression: '#by = :me',
       ExpressionAttributeNames: reserved,
       ExpressionAttributeValues: { ':value': value, ':me': { S: attempt.messageId } },
-    });
-    await conditionally(client.send(command, { abortSignal: AbortSignal.timeout(settleMs) }));
+    };
+    await conditionally(client.send('UpdateItem', update, AbortSignal.timeout(settleMs)));
   };
 
   return {
     async begin(attempt, deadline, endsAt): Promise<Begun> {
       const { messageId } = attempt;
-      const time = { abortSignal: AbortSignal.timeout(Math.max(0, deadline - Date.now())) };
+      const time = AbortSignal.timeout(Math.max(0, deadline - Date.now()));
       for (;;) {
-        const isFirst = await conditionally(client.send(putFirst(attempt, deadline, endsAt), time));
+        const isFirst = await conditionally(client.send('PutItem', putFirst(attempt, deadline, endsAt), time));
         if (isFirst !== undefined) return { result: 'first', messageId };
-        const { Item } = await client.send(new GetItemCommand({ ...of(attempt), ConsistentRead: true }), time);
+        const { Item } = await client.send('GetItem', { ...of(attempt), ConsistentRead: true }, time);
         // It was freed in this moment.
         if (Item?.messageId?.S === undefined || Item.by === undefined) continue;
         const known = Item.messageId.S;
         if (Item.fate?.S === 'acked') return { result: 'acked', messageId: known };
-        // Taken over before, or a write of ours that the SDK has repeated, for its first answer was lost.
+        // Taken over before, or a write of ours that was repeated, for its first answer was lost.
         if (Item.by.S === messageId) return { result: known === messageId ? 'first' : 'unknown', messageId: known };
         // Written as "not later" so that an unreadable time counts as past.
         if (!(Number(Item.busyUntil?.N) > Date.now())) {
-          await conditionally(client.send(takeOver(attempt, Item.by, deadline), time));
+          await conditionally(client.send('UpdateItem', takeOver(attempt, Item.by, deadline), time));
         } else if (Date.now() + lookMs < deadline) {
           await sleep(lookMs);
         } else {
@@ -104,13 +97,13 @@ export function dynamoSends(tableName: string, clientConfig: DynamoDBClientConfi
     release: (attempt) => settle(attempt, 'busyUntil', { N: String(Date.now()) }),
 
     async forget(attempt) {
-      const command = new DeleteItemCommand({
+      const remove = {
         ...of(attempt),
         ConditionExpression: '#by = :me',
         ExpressionAttributeNames: reserved,
         ExpressionAttributeValues: { ':me': { S: attempt.messageId } },
-      });
-      await conditionally(client.send(command, { abortSignal: AbortSignal.timeout(settleMs) }));
+      };
+      await conditionally(client.send('DeleteItem', remove, AbortSignal.timeout(settleMs)));
     },
   };
 }

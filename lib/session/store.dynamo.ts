@@ -1,13 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type AttributeValue,
-  BatchGetItemCommand,
-  type BatchGetItemCommandOutput,
-  BatchWriteItemCommand,
-  type DynamoDBClientConfig,
-  GetItemCommand,
-  PutItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import type { AttributeValue, BatchGetItemOutput } from '@aws-sdk/client-dynamodb';
+import type { AwsClientConfig } from '../aws-json';
 import { fullJitterMs } from '../backoff';
 import { conditionally, dynamoClient, inTime } from '../dynamo';
 import type { SessionState } from './state';
@@ -37,19 +30,19 @@ type Item = Record<string, AttributeValue>;
  *
  * What a batch of reads leaves unprocessed is asked for again. A call without an answer rejects within six seconds.
  */
-export function dynamoSessionStore(tableName: string, clientConfig: DynamoDBClientConfig = {}): SessionStore {
-  const client = dynamoClient(clientConfig);
+export function dynamoSessionStore(tableName: string, config: AwsClientConfig = {}): SessionStore {
+  const client = dynamoClient(config);
   const key = (session: string, item: string): Item => ({ session: { S: session }, item: { S: item } });
   const pageKey = (session: string, pageId: string) => key(session, `page#${pageId}`);
 
   async function readPages(keys: Item[]): Promise<Item[]> {
     const items: Item[] = [];
-    const options = inTime();
+    const time = inTime();
     let wanted: Item[] | undefined = keys;
     for (let attempt = 0; wanted !== undefined; attempt += 1) {
       if (attempt > 0) await sleep(fullJitterMs(attempt, backOff));
-      const read = new BatchGetItemCommand({ RequestItems: { [tableName]: { Keys: wanted, ConsistentRead: true } } });
-      const answer: BatchGetItemCommandOutput = await client.send(read, options);
+      const read = { RequestItems: { [tableName]: { Keys: wanted, ConsistentRead: true } } };
+      const answer: BatchGetItemOutput = await client.send('BatchGetItem', read, time);
       items.push(...(answer.Responses?.[tableName] ?? []));
       wanted = answer.UnprocessedKeys?.[tableName]?.Keys;
     }
@@ -58,14 +51,14 @@ export function dynamoSessionStore(tableName: string, clientConfig: DynamoDBClie
 
   return {
     async load(session) {
-      const get = new GetItemCommand({ TableName: tableName, Key: key(session, 'state'), ConsistentRead: true });
-      const { Item } = await client.send(get, inTime());
+      const get = { TableName: tableName, Key: key(session, 'state'), ConsistentRead: true };
+      const { Item } = await client.send('GetItem', get, inTime());
       if (Item === undefined) return undefined;
       return { state: JSON.parse(Item.state?.S ?? '') as SessionState, version: Number(Item.version?.N) };
     },
 
     async save(state, version) {
-      const put = new PutItemCommand({
+      const put = {
         TableName: tableName,
         Item: {
           ...key(state.session, 'state'),
@@ -79,20 +72,20 @@ export function dynamoSessionStore(tableName: string, clientConfig: DynamoDBClie
               ConditionExpression: 'version = :version',
               ExpressionAttributeValues: { ':version': { N: String(version) } },
             }),
-      });
-      return (await conditionally(client.send(put, inTime()))) === undefined ? 'conflict' : 'saved';
+      };
+      return (await conditionally(client.send('PutItem', put, inTime()))) === undefined ? 'conflict' : 'saved';
     },
 
     async putPage(session, pageId, frames, expiresAt) {
-      const put = new PutItemCommand({
+      const put = {
         TableName: tableName,
         Item: {
           ...pageKey(session, pageId),
           frames: { L: frames.map((frame) => ({ S: frame })) },
           expiresAt: { N: String(expiresAt) },
         },
-      });
-      await client.send(put, inTime());
+      };
+      await client.send('PutItem', put, inTime());
     },
 
     async pages(session, pageIds) {
@@ -109,7 +102,7 @@ export function dynamoSessionStore(tableName: string, clientConfig: DynamoDBClie
     async deletePages(session, pageIds) {
       const deletes = pageIds.map((id) => ({ DeleteRequest: { Key: pageKey(session, id) } }));
       const batches = inBatches(deletes, mostDeletes).map((batch) =>
-        client.send(new BatchWriteItemCommand({ RequestItems: { [tableName]: batch } }), inTime()),
+        client.send('BatchWriteItem', { RequestItems: { [tableName]: batch } }, inTime()),
       );
       await Promise.all(batches);
     },

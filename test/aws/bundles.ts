@@ -4,10 +4,11 @@ import { build } from 'esbuild';
 import { root } from '../helpers/stack';
 
 /**
- * The commands of the AWS SDK that each function's bundle holds: those that are constructed in what is left of our own
- * code. The SDK stays outside, for one that is bundled names all the commands of its service.
+ * The operations of AWS that each function's bundle asks for: those that are named in what is left of our own code, to our
+ * clients (`send("PutItem", ...)`) or as commands of the SDK's (`new PostToConnectionCommand(...)`). The SDK stays outside, for
+ * one that is bundled names all the commands of its service.
  */
-export async function bundledCommands(): Promise<Map<string, string[]>> {
+export async function bundledOperations(): Promise<Map<string, string[]>> {
   const functions = (await readdir(join(root, 'functions'))).filter((file) => file.endsWith('.ts'));
   const { outputFiles } = await build({
     absWorkingDir: root,
@@ -21,8 +22,8 @@ export async function bundledCommands(): Promise<Map<string, string[]>> {
   });
   return new Map(
     functions.map((file, index) => {
-      const constructed = (outputFiles[index]?.text ?? '').matchAll(/new [\w$.]*?(\w+)Command\(/g);
-      return [file.replace('.ts', ''), [...new Set([...constructed].map(([, name = '']) => name))]];
+      const named = (outputFiles[index]?.text ?? '').matchAll(/\.send\(\s*"(\w+)"|new [\w$.]*?(\w+)Command\(/g);
+      return [file.replace('.ts', ''), [...new Set([...named].map(([, ours, ofSdk]) => ours ?? ofSdk ?? ''))]];
     }),
   );
 }

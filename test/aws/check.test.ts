@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { bundledCommands } from './bundles';
+import { bundledOperations } from './bundles';
 import { combinations } from './combinations';
 import { mistakes } from './mistakes';
 import { openProjects, type Packaged, type Projects, packageOne, runPackage } from './package';
@@ -29,7 +29,7 @@ describe('of every deployment', () => {
   });
 
   test('the table of what functions call is that of their bundles', async () => {
-    expect(bundleFaults(await bundledCommands(), combinations)).toEqual([]);
+    expect(bundleFaults(await bundledOperations(), combinations)).toEqual([]);
   });
 });
 
@@ -46,7 +46,7 @@ describe('a rule tells the mistake that it is there for', () => {
     expect(rules[rule]?.({ ...packaged, template })).toContainEqual(expect.stringContaining(fault));
   });
 
-  test('a command that no table knows, and one that is in no bundle', () => {
+  test('an operation that no table knows, and one that is in no bundle', () => {
     const faults = bundleFaults(new Map([['connect', ['PutItem', 'GetItem', 'UpdateItem', 'Scan']]]), combinations);
     expect(faults).toEqual(['connect: its bundle has Scan', 'connect: its bundle lacks DeleteItem']);
   });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadedLate } from '../../infra/build';
 import { root } from '../helpers/stack';
 import type { Combination } from './combinations';
 import type { Template } from './template';
@@ -62,6 +63,8 @@ async function fillProject(project: string): Promise<void> {
   for (const file of await readdir(join(root, 'functions'))) {
     await writeFile(join(project, 'functions', file), 'export const handler = () => undefined;');
   }
+  await mkdir(join(project, 'lib'));
+  for (const name of loadedLate) await writeFile(join(project, 'lib', `${name}.ts`), 'export {};');
 }
 
 export async function packageOne(combination: Combination, project: string): Promise<Packaged> {

@@ -697,6 +697,7 @@ function capture() {
   const published: OutgoingMessage[] = [];
   const publisher = {
     publish: async (message: OutgoingMessage) => void published.push(message),
+    prepare() {},
     close: async () => undefined,
   };
   return { published, publisher };

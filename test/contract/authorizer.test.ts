@@ -11,7 +11,7 @@ import { secretReader } from '../../lib/secret';
 import { type Issuer, type JwksAnswer, startIssuer } from '../helpers/issuer';
 import { type SecretsAnswer, type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
 
-/** Who is let in, with real keys at a real URL, or a secret by the real AWS SDK; and what of it is logged. */
+/** Who is let in, with real keys at a real URL, or a secret of Secrets Manager; and what of it is logged. */
 
 const clockSkewSeconds = 30;
 const seconds = () => Math.floor(Date.now() / 1000);

@@ -80,7 +80,7 @@ beforeAll(async () => {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   broker = await startBroker({ port: 0 });
   client = await openChannel(broker.url);
-  for (const queue of [apiQueue, wsQueue]) await client.channel.assertQueue(queue);
+  for (const queue of [apiQueue, wsQueue, `${wsQueue}.dead`]) await client.channel.assertQueue(queue);
   [table, secrets, issuer, api, bucket] = await Promise.all([
     startTableApi(),
     startSecretsApi(JSON.stringify({ username: 'guest', password: 'guest' })),
@@ -262,20 +262,35 @@ const events: Record<string, () => Promise<void>> = {
   },
 };
 
+/** One that is in several is the same in each. */
+function filesOfZips(): Map<string, Buffer> {
+  return new Map([...zips.values()].flatMap((files) => [...files]));
+}
+
 describe('the zips', () => {
-  test('are one for each function, with its bundle and nothing else in it', async () => {
+  test('are one for each function, with its bundle, what that loads late, and nothing else in it', async () => {
+    const late: Record<string, string[]> = {
+      send: ['dist/late/close.js'],
+      consumer: ['dist/late/open-dead-letters.js'],
+    };
     const functions = (await readdir(join(root, 'functions'))).map((file) => file.replace('.ts', ''));
     expect([...zips.keys()].sort()).toEqual(functions.sort());
-    for (const [name, files] of zips) expect([...files.keys()]).toEqual([`dist/${name}.js`]);
+    for (const [name, files] of zips) {
+      expect([...files.keys()].sort()).toEqual([...(late[name] ?? []), `dist/${name}.js`].sort());
+    }
   });
 
   test('are minified, with source maps beside them that nothing mentions', async () => {
-    for (const [name, files] of zips) {
-      const bundle = String(files.get(`dist/${name}.js`));
+    for (const [file, content] of filesOfZips()) {
+      const bundle = String(content);
       expect(bundle).not.toContain('sourceMappingURL');
       expect(bundle.length / bundle.split('\n').length).toBeGreaterThan(200);
-      const map = JSON.parse(await readFile(join(root, `dist/${name}.js.map`), 'utf8'));
-      expect(map.sources).toContain(`../functions/${name}.ts`);
+      const map = JSON.parse(await readFile(join(root, `${file}.map`), 'utf8'));
+      const source = file
+        .replace(/^dist\/late/, '../../lib')
+        .replace(/^dist/, '../functions')
+        .replace(/js$/, 'ts');
+      expect(map.sources).toContain(source);
     }
   });
 
@@ -288,18 +303,20 @@ describe('the zips', () => {
       connections: '/@connections/',
     };
     const calls = Object.fromEntries(
-      [...zips].map(([name, files]) => {
-        const bundle = String(files.get(`dist/${name}.js`));
-        return [name, Object.entries(marks).flatMap(([part, mark]) => (bundle.includes(mark) ? [part] : []))];
-      }),
+      [...filesOfZips()].map(([file, bundle]) => [
+        file.replace(/^dist\/|\.js$/g, ''),
+        Object.entries(marks).flatMap(([part, mark]) => (bundle.includes(mark) ? [part] : [])),
+      ]),
     );
     expect(calls).toEqual({
       authorizer: ['jose', 'secret'],
       connect: ['table'],
-      consumer: ['amqplib', 'secret', 'table', 'connections'],
+      consumer: ['table', 'connections'],
       default: [],
       disconnect: ['table'],
-      send: ['amqplib', 'secret', 'table', 'connections'],
+      'late/close': ['connections'],
+      'late/open-dead-letters': ['amqplib', 'secret'],
+      send: ['amqplib', 'secret', 'table'],
       session: ['table', 'connections'],
       topology: ['amqplib', 'secret'],
       worker: ['amqplib', 'secret'],
@@ -309,8 +326,8 @@ describe('the zips', () => {
   test('have the sizes that npm run size tells', async () => {
     const { stdout } = await run(process.execPath, ['--import', 'tsx', 'infra/size.cli.ts', '--json'], { cwd: root });
     const told = JSON.parse(stdout) as { name: string; bytes: number; largest: { from: string; bytes: number }[] }[];
-    const sizes = Object.fromEntries([...zips].map(([name, files]) => [name, files.get(`dist/${name}.js`)?.length]));
-    expect(Object.fromEntries(told.map(({ name, bytes }) => [name, bytes]))).toEqual(sizes);
+    const sizes = Object.fromEntries([...filesOfZips()].map(([file, { length }]) => [file, length]));
+    expect(Object.fromEntries(told.map(({ name, bytes }) => [`dist/${name}.js`, bytes]))).toEqual(sizes);
     for (const { largest } of told) expect(largest.map(({ bytes }) => bytes)).not.toContain(0);
   });
 });
@@ -320,6 +337,21 @@ describe(`a function, started from its zip under ${runtimeClient ? 'the runtime 
     await events[name]?.();
     const amiss = started?.log.filter((line) => !('_aws' in line) && !/^(DEBUG|INFO)$/.test(line.level ?? ''));
     expect(amiss).toEqual([]);
+  });
+
+  test('closes who may not send any more by what it loads late', async () => {
+    const expired = { ...authorizer, tokenExpiresAt: '1' };
+    const event = webSocketEvent('MESSAGE', { action: 'send', id: '1', data: {} }) as { requestContext: object };
+    await invoke('send', { ...event, requestContext: { ...event.requestContext, authorizer: expired } });
+    expect(api.closed).toEqual([connectionId]);
+  });
+
+  test('lays down a dead letter by what it loads late', async () => {
+    client.channel.sendToQueue(wsQueue, Buffer.from('no reply'));
+    await invoke('consumer', await eventOf(wsQueue));
+    const { content, properties } = await taken(`${wsQueue}.dead`);
+    expect(String(content)).toBe('no reply');
+    expect(properties.headers).toMatchObject({ 'x-verdict': 'malformed' });
   });
 
   test('is each of them', () => {

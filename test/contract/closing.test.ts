@@ -70,6 +70,19 @@ describe('a route that says unauthorized', () => {
     expect(JSON.parse(answer.body ?? '')).toEqual(frame);
   });
 
+  test('closes at the second attempt, and makes no third', async () => {
+    const answers: Outcome[] = [503, 204, 503, 503, 204];
+    api = await startManagementApi(
+      () => 200,
+      0,
+      () => answers.shift() as Outcome,
+    );
+    expect(await invoke(api)).toEqual({ statusCode: 200 });
+    expect(api.closed).toHaveLength(2);
+    expect(JSON.parse((await invoke(api)).body ?? '')).toEqual(frame);
+    expect(api.closed).toHaveLength(4);
+  });
+
   test('answers in time where @connections does not', async () => {
     const api = await connections('hang', 'hang');
     const answered: number[] = [];

@@ -8,8 +8,8 @@ import type { RouteHandler, WebSocketEvent } from '../../lib/route';
 import { startTableApi } from '../helpers/table-api';
 
 /**
- * What `$connect`, `$disconnect` and the connection table do while DynamoDB fails: the functions as they are, by the real
- * SDK, on a server that gives the service's own errors.
+ * What `$connect`, `$disconnect` and the connection table do while DynamoDB fails: the functions as they are, on
+ * a server that gives the service's own errors.
  */
 
 let answer: RequestListener;

@@ -8,7 +8,7 @@ import type { BrokerWithUser } from '../helpers/broker-with-user';
 import { type SecretsAnswer, type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
 import { startWire, type Wire } from '../helpers/wire';
 
-/** How the publisher logs in, on any broker: by the real AWS SDK. */
+/** How the publisher logs in, on any broker. */
 export function describeCredentials(name: string, startBroker: (user: string) => Promise<BrokerWithUser>): void {
   describe(`the credentials of the publisher on ${name}`, () => {
     const { wsQueue: queue } = queueNames();

@@ -72,7 +72,7 @@ export function describeDeadLetters(
       const publisher = new AmqpPublisher({ url });
       opened.push(publisher);
       const publish: AmqpPublisher['publish'] = (...args) => around(() => publisher.publish(...args));
-      return { ...queue, publisher: { publish, close: async () => undefined } };
+      return { ...queue, publisher: { publish, prepare() {}, close: async () => undefined } };
     }
 
     async function wire(): Promise<Wire> {

@@ -94,6 +94,28 @@ export function describePublisher(
       for (const body of bodies) expect(String((await next()).content)).toBe(body);
     });
 
+    test('has more at once than a socket takes, in order', async () => {
+      const bodies = Array.from({ length: 300 }, (_, n) => String(n).padEnd(1200, 'x'));
+      await Promise.all(bodies.map((body) => publisher.publish(message(body), inTime())));
+      expect(await bodiesIn()).toEqual(bodies);
+    });
+
+    test('is connected ahead of a message that is announced, and by one connection', async () => {
+      publisher.prepare();
+      publisher.prepare();
+      await publisher.publish(message('hello'), inTime());
+      publisher.prepare();
+      expect(wire.connections).toBe(1);
+      expect(await bodiesIn()).toEqual(['hello']);
+    });
+
+    test('connects ahead of no message once it is closed', async () => {
+      await publisher.close();
+      publisher.prepare();
+      expect(await refusalOf(publisher.publish(message('late'), inTime()))).toEqual(unavailable);
+      expect(wire.connections).toBe(0);
+    });
+
     test('tells an unroutable message from its neighbours, and goes on', async () => {
       const lost = { ...message('lost'), queue: `${queue}.absent` };
       const results = await Promise.allSettled([

@@ -23,7 +23,7 @@ beforeAll(async () => {
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
-    POWERTOOLS_LOG_LEVEL: 'SILENT',
+    LOG_LEVEL: 'ERROR',
     IS_OFFLINE: 'true',
   };
   ({ handler } = await import('../../functions/send'));

@@ -17,7 +17,7 @@ import { openChannel, queueNames, reader, type TestChannel } from '../helpers/am
 import { silentLog } from '../helpers/silent-log';
 import { startTableApi, type TableApi } from '../helpers/table-api';
 
-/** The function `send`, as it is, in a session and outside: the real AWS SDK against local tables, and the embedded broker. */
+/** The function `send`, as it is, in a session and outside, on local tables and the embedded broker. */
 
 // biome-ignore lint/suspicious/noExplicitAny: frames are what the test says they are
 type Frame = Record<string, any>;
@@ -50,7 +50,7 @@ beforeAll(async () => {
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
-    POWERTOOLS_LOG_LEVEL: 'SILENT',
+    LOG_LEVEL: 'ERROR',
     IS_OFFLINE: 'true',
   });
   // Only now: a function reads its configuration while it is loaded.
@@ -342,6 +342,7 @@ describe('what becomes of a message whose sending fails', () => {
     const attempts: { messageId: string; connectionId: string }[] = [];
     const sender = createSessionSender(
       {
+        prepare() {},
         async send({ messageId, connectionId }) {
           attempts.push({ messageId, connectionId });
           const failure = failures[attempts.length - 1];

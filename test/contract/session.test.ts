@@ -11,7 +11,7 @@ import { type ManagementApi, type Outcome, startManagementApi } from '../helpers
 import { startTableApi, type TableApi } from '../helpers/table-api';
 
 /**
- * The functions `session`, `connect` and `disconnect`, as they are: the real AWS SDK against local tables and a local
+ * The functions `session`, `connect` and `disconnect`, as they are, on local tables and a local
  * @connections. What services reply is stored as the consumer does it.
  */
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
-    POWERTOOLS_LOG_LEVEL: 'DEBUG',
+    LOG_LEVEL: 'DEBUG',
   });
   // Only now: a function reads its configuration while it is loaded.
   const load = (name: string) => jest.requireActual<{ handler: RouteHandler }>(`../../functions/${name}`).handler;

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -280,8 +282,26 @@ export function describeTopology(name: string, startBroker: (user: string) => Pr
     });
 
     describe('the tools of an operator', () => {
+      let folder: string;
+      let profiles: string;
+      beforeAll(async () => {
+        folder = await mkdtemp(join(tmpdir(), 'ws-gateway-profiles-'));
+        profiles = join(folder, 'credentials');
+        await writeFile(profiles, '[operator]\naws_access_key_id = id\naws_secret_access_key = key\n');
+      });
+      afterAll(() => rm(folder, { recursive: true }));
+
+      /** As `aws configure` leaves them, and no variables with credentials. */
+      const byProfile = () => ({
+        AWS_ACCESS_KEY_ID: '',
+        AWS_SECRET_ACCESS_KEY: '',
+        AWS_PROFILE: 'operator',
+        AWS_SHARED_CREDENTIALS_FILE: profiles,
+      });
+
       test.each<[string, () => Record<string, string>]>([
         ['by the secret', () => ({ AMQP_URL: url, ...secretsEnv() })],
+        ['by the secret, which a profile may read', () => ({ AMQP_URL: url, ...secretsEnv(), ...byProfile() })],
         ['by the URL', () => ({ AMQP_URL: withLogin(url) })],
       ])('log in %s, with any password', async (_, env) => {
         const declared = await run('infra/topology.cli.ts', [], { ...env(), REPLY_SHARDS: '2' });

@@ -86,6 +86,24 @@ describe('the local stack', () => {
     expect(output).toMatch(/\{"event":"recv","id":"1",.*"prompt":"hello"/);
   });
 
+  test('runs the functions and takes posts itself, which cost serverless-offline more than all the rest', async () => {
+    const client = await Client.open(stack.webSocketUrl);
+    client.send({ action: 'ping' });
+    expect(await client.next()).toEqual({ event: 'pong' });
+    await client.close();
+    // What serverless-offline prints for each event that it runs, and says with each answer of its own.
+    expect(stack.output()).not.toContain('RequestId:');
+    const answer = await fetch(`${stack.managementUrl}/@connections/nobody`, { method: 'POST', body: '{}' });
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([410, null]);
+  });
+
+  test('leaves to serverless-offline what is no post of a frame', async () => {
+    const at = (method: string, body?: string) =>
+      fetch(`${stack.managementUrl}/@connections/nobody`, { method, ...(body === undefined ? {} : { body }) });
+    const statuses = [await at('GET'), await at('DELETE'), await at('POST', 'x'.repeat(1024 * 1024 + 1))];
+    expect(statuses.map(({ status }) => status)).toEqual([426, 410, 413]);
+  });
+
   test('reloads a function on save, and keeps its connections', async () => {
     const client = await Client.open(stack.webSocketUrl);
     const file = join(copy.folder, 'functions/default.ts');

@@ -30,10 +30,10 @@ export function describeServices(name: string, env: Record<string, string>): voi
   async function ask(url: string, prompt: string): Promise<Record<string, unknown>[]> {
     const client = await Client.open(url);
     client.send({ action: 'send', id: '1', data: { prompt } });
-    await client.find((frame) => frame.event === 'ack');
-    await client.find((frame) => frame.event !== 'ack', 20_000);
+    const ack = await client.find((frame) => frame.event === 'ack');
+    const answer = await client.find((frame) => frame.event !== 'ack', 20_000);
     await client.close();
-    return client.frames;
+    return [ack, answer];
   }
 
   describe(`a NestJS service on ${name}`, () => {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { inColumns } from '../../infra/columns';
 import { runtimeClient } from '../helpers/lambda-runtime';
 import type { Row } from './books';
 
@@ -38,8 +39,8 @@ const columns: { title: string; of: (row: Row) => string | number }[] = [
 ];
 
 function table(rows: readonly Row[]): string {
-  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ of }) => String(of(row))))];
-  const widths = columns.map((_, c) => Math.max(...cells.map((line) => (line[c] as string).length)));
-  const pad = (cell: string, c: number) => (c < 2 ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0));
-  return cells.map((line) => line.map(pad).join('  ').trimEnd()).join('\n');
+  return inColumns(
+    [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ of }) => String(of(row))))],
+    2,
+  );
 }

@@ -14,7 +14,7 @@ const faults: [name: string, how: TableAnswer][] = [
 const leaver = 'client-7';
 /** API Gateway gives `$connect` ten seconds. */
 const wellWithinMs = 8000;
-/** The SDK itself gives up on a table that does not answer after 4.5 s. */
+/** A table that does not answer is given up after 4.5 s. */
 const atOnceMs = 3500;
 /** A batch that waited for the table would take as long as a call to it may, and the load makes several. */
 const soonMs = 25_000;

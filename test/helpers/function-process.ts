@@ -175,7 +175,7 @@ export const awsEnvironment = {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-  POWERTOOLS_LOG_LEVEL: 'INFO',
+  LOG_LEVEL: 'INFO',
 };
 
 /** Without what Jest sets: a function behaves as in Lambda, not as under test. */

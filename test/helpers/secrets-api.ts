@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { closeServer } from './http-server';
 
-/** AWS Secrets Manager with one secret, as a local HTTP server: the real SDK talks to it, and it fails as a test wants it. */
+/** AWS Secrets Manager with one secret, as a local HTTP server that fails as a test wants it. */
 export interface SecretsApi {
   url: string;
   secretArn: string;

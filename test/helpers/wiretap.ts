@@ -1,7 +1,14 @@
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { decodeMethod } from '../../infra/local/broker/codec';
-import { FRAME_HEARTBEAT, FRAME_METHOD, type Frame, FrameReader } from '../../infra/local/broker/framing';
+import {
+  FRAME_BODY,
+  FRAME_HEADER,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  type Frame,
+  FrameReader,
+} from '../../infra/local/broker/framing';
 import { PROTOCOL_HEADER } from './amqp-frames';
 
 /**
@@ -22,6 +29,10 @@ export interface Overheard {
   /** As the client answered to the broker's proposal. */
   heartbeatSeconds: number | undefined;
   heartbeats: { ofClient: number; ofBroker: number };
+  /** How many the client opened. */
+  channels: number;
+  /** Frames of messages that the client published: of the method, the header and the body. */
+  publishFrames: number;
   /** Acknowledgements of the broker: confirms. */
   confirms: number;
   /** Reply codes with which the broker closed a channel or the connection. */
@@ -45,6 +56,8 @@ export async function startWiretap(brokerUrl: string): Promise<Wiretap> {
     const said: Overheard = {
       heartbeatSeconds: undefined,
       heartbeats: { ofClient: 0, ofBroker: 0 },
+      channels: 0,
+      publishFrames: 0,
       confirms: 0,
       refusals: [],
       end: 'none',
@@ -106,8 +119,11 @@ function frames(greetingBytes: number, take: (frame: Frame) => void): (chunk: Bu
 
 function overhearClient(said: Overheard, { type, payload }: Frame): void {
   if (type === FRAME_HEARTBEAT) said.heartbeats.ofClient += 1;
+  if (type === FRAME_HEADER || type === FRAME_BODY) said.publishFrames += 1;
   if (type !== FRAME_METHOD) return;
   const { name, args } = decodeMethod(payload);
+  if (name === 'channel.open') said.channels += 1;
+  if (name === 'basic.publish') said.publishFrames += 1;
   if (name === 'connection.tune-ok') said.heartbeatSeconds = args.heartbeat;
   else if (name === 'connection.close') said.end = 'asked';
 }

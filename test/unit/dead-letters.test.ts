@@ -20,6 +20,7 @@ async function lay(dead: DeadLetter, refuse: (message: OutgoingMessage) => Error
       const code = refuse(message);
       if (code !== undefined) throw new GatewayError(code, 'refused');
     },
+    prepare: () => undefined,
     close: async () => undefined,
   };
   const result = await amqpDeadLetters(publisher, 'ws_queue')

@@ -1,6 +1,13 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingHttpHeaders } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { Sha256 } from '@smithy/core/checksum';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { apiGatewayClose } from '../../lib/close';
 import { apiGatewayPost, type Post } from '../../lib/post';
+import { closeServer } from '../helpers/http-server';
 import { type ManagementApi, type Outcome, startManagementApi } from '../helpers/management-api';
 
 let api: ManagementApi | undefined;
@@ -88,5 +95,87 @@ describe('a post', () => {
     api = await startManagementApi(() => ({ status: 200, midway: 'hang' }));
     await postTo(api.url)('a', '{}', { timeoutMs: 300 });
     await api.socketsAtMost(0);
+  });
+});
+
+interface Seen {
+  method: string;
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+describe('a call of @connections', () => {
+  const region = 'eu-west-1';
+  const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', sessionToken: 'of/a+role==' };
+
+  /** What a server sees of the calls, with the stage in the path as API Gateway has it. */
+  async function seenOf(calls: (endpoint: string) => Promise<unknown>): Promise<Seen[]> {
+    const seen: Seen[] = [];
+    const server = createHttpServer(async (request, response) => {
+      const { method = '', url: path = '', headers } = request;
+      seen.push({ method, path, headers, body: await text(request) });
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await calls(`http://127.0.0.1:${(server.address() as AddressInfo).port}/dev`);
+    await closeServer(server);
+    return seen;
+  }
+
+  /** By the signer of the AWS SDK. */
+  async function signed({ method, path, headers, body }: Seen): Promise<string | undefined> {
+    const [, names = ''] = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '') ?? [];
+    const covered = Object.fromEntries(names.split(';').map((name) => [name, String(headers[name])]));
+    const [, ...time] = /(....)(..)(..)T(..)(..)(..)Z/.exec(covered['x-amz-date'] ?? '') ?? [];
+    const [year, month, day, hour, minute, second] = time.map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const signer = new SignatureV4({
+      service: 'execute-api',
+      region,
+      credentials,
+      sha256: Sha256,
+      applyChecksum: false,
+    });
+    const request = { method, protocol: 'http:', hostname: '127.0.0.1', path, headers: covered, body };
+    const { headers: oracle } = await signer.sign(request, {
+      signingDate: new Date(Date.UTC(year, month - 1, day, hour, minute, second)),
+    });
+    return oracle.authorization;
+  }
+
+  test('is signed as the AWS SDK signs it, for an id with = and a frame in UTF-8', async () => {
+    const frame = '{"event":"recv","data":"grüße 🙂"}';
+    const [post, close, ...others] = await seenOf(async (endpoint) => {
+      await apiGatewayPost(endpoint, { region, credentials })('L0SM9cOFvHcCIhw=', frame, { timeoutMs: 1000 });
+      await apiGatewayClose(endpoint, { region, credentials })('L0SM9cOFvHcCIhw=', undefined, Date.now() + 1000);
+    });
+    expect(others).toEqual([]);
+    expect(post).toMatchObject({ method: 'POST', path: '/dev/@connections/L0SM9cOFvHcCIhw%3D', body: frame });
+    expect(close).toMatchObject({ method: 'DELETE', path: '/dev/@connections/L0SM9cOFvHcCIhw%3D', body: '' });
+    for (const call of [post, close]) {
+      expect(call?.headers['x-amz-security-token']).toBe(credentials.sessionToken);
+      expect(call?.headers.authorization).toBe(await signed(call as Seen));
+    }
+  });
+
+  test('has no header that nobody reads', async () => {
+    const [post] = await seenOf((endpoint) =>
+      apiGatewayPost(endpoint, { region, credentials })('a', '{}', { timeoutMs: 1000 }),
+    );
+    expect(Object.keys(post?.headers ?? {}).sort()).toEqual([
+      'authorization',
+      'content-length',
+      'content-type',
+      'host',
+      'x-amz-date',
+      'x-amz-security-token',
+    ]);
   });
 });

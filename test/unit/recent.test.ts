@@ -53,6 +53,13 @@ describe('the memory of recent deliveries', () => {
     expect(['m-1', 'm-2', 'm-3'].map((messageId) => recent.isCopy(reply('a', messageId)))).toEqual([false, true, true]);
   });
 
+  test('knows the latest and no others, however many came before', () => {
+    const recent = recentDeliveries(3);
+    const all = Array.from({ length: 100 }, (_, at) => `m-${at}`);
+    for (const messageId of all) recent.delivered(reply('a', messageId));
+    expect(all.filter((messageId) => recent.isCopy(reply('a', messageId)))).toEqual(['m-97', 'm-98', 'm-99']);
+  });
+
   test('takes a messageId for what it is, spaces included', () => {
     const recent = recentDeliveries();
     recent.delivered(reply('a', 'b c'));

@@ -21,7 +21,7 @@ describe.each(files)('%s', (file) => {
   });
 });
 
-test('only compose.ts reads the configuration', () => {
+test('only compose.ts reads the configuration, and only aws-env.ts what AWS sets', () => {
   const readers = files.filter((file) => /process\.env|readConfig\(\[/.test(readFileSync(join(root, file), 'utf8')));
-  expect(readers.sort()).toEqual(['lib/compose.ts', 'lib/config.ts']);
+  expect(readers.sort()).toEqual(['lib/aws-env.ts', 'lib/compose.ts', 'lib/config.ts']);
 });

@@ -13,15 +13,15 @@ const brokerSecret = ({ parameters }: Combination) => parameters.brokerSecretArn
 const broker = ({ parameters }: Combination) => parameters.brokerArn ?? '${Broker.Arn}';
 const connections = ({ stage }: Combination, method: string) => `${endpoint}/${stage}/${method}/@connections/*`;
 
-type Call = [command: string, resource: string];
+type Call = [operation: string, resource: string];
 
-const on = (resource: string, ...commands: string[]): Call[] => commands.map((command) => [command, resource]);
+const on = (resource: string, ...operations: string[]): Call[] => operations.map((operation) => [operation, resource]);
 const postsAndCloses = (combination: Combination): Call[] => [
   ['PostToConnection', connections(combination, 'POST')],
   ['DeleteConnection', connections(combination, 'DELETE')],
 ];
 
-/** The commands of the AWS SDK that a function's code sends, and on what. */
+/** The operations of AWS that a function's code asks for, and on what. */
 const calls: Record<string, (combination: Combination) => Call[]> = {
   connect: () => [['PutItem', rows]],
   disconnect: () => [['DeleteItem', rows], ...on(sessions, 'GetItem', 'PutItem')],
@@ -105,7 +105,7 @@ export function functionsOf(template: Template) {
 
 export function grantsWhatIsCalled({ template, combination }: Packaged): string[] {
   return functionsOf(template).flatMap(({ key, properties }) => {
-    const called = calls[key]?.(combination).map(([command, resource]) => `${actions[command]} on ${resource}`);
+    const called = calls[key]?.(combination).map(([operation, resource]) => `${actions[operation]} on ${resource}`);
     if (called === undefined) return [`${key}: is not in the table of what functions call`];
     const expected = new Set([...called, ...servicesGrant(key, properties.FunctionName, combination)]);
     const role = properties.Role['Fn::GetAtt']?.[0];
@@ -167,17 +167,16 @@ function statementsIn(value: unknown): Record<string, unknown>[] {
 
 /**
  * The table above against the code: what a bundle holds is called or known to be not, and what is called is in it.
- * @param bundled the commands of the AWS SDK in the bundle of each function.
+ * @param bundled the operations that are named in the bundle of each function.
  */
 export function bundleFaults(bundled: ReadonlyMap<string, readonly string[]>, anyOf: readonly Combination[]): string[] {
-  return [...bundled].flatMap(([key, commands]) => {
-    const called = new Set(anyOf.flatMap((combination) => calls[key]?.(combination) ?? []).map(([command]) => command));
+  return [...bundled].flatMap(([key, operations]) => {
+    const asked = anyOf.flatMap((combination) => calls[key]?.(combination) ?? []);
+    const called = new Set(asked.map(([operation]) => operation));
     const known = new Set([...called, ...(bundledOnly[key] ?? [])]);
     return [
-      ...commands.filter((command) => !known.has(command)).map((command) => `${key}: its bundle has ${command}`),
-      ...[...known]
-        .filter((command) => !commands.includes(command))
-        .map((command) => `${key}: its bundle lacks ${command}`),
+      ...operations.filter((name) => !known.has(name)).map((name) => `${key}: its bundle has ${name}`),
+      ...[...known].filter((name) => !operations.includes(name)).map((name) => `${key}: its bundle lacks ${name}`),
     ];
   });
 }

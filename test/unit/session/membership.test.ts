@@ -86,6 +86,23 @@ test('one that goes on is asked for once more in its lease, half a second shorte
   expect(await again).toEqual(membership);
 });
 
+test('one that has gone on has the next lease without a look, and is looked up again once it was silent for a lease', async () => {
+  later(0);
+  const { asked, memberships } = connectionTable();
+  const send = async () => {
+    const before = asked.length;
+    const found = memberships.likely('c');
+    for (const each of asked.slice(before)) each.answer(undefined);
+    await found;
+  };
+  for (const afterMs of [0, 0, 2499, 1, 2499, 2500, 5000]) {
+    later(afterMs);
+    await send();
+  }
+  const leases = asked.map(({ plainUntil }) => plainUntil !== undefined);
+  expect(leases).toEqual([false, true, true, true, false]);
+});
+
 test('two messages wait a moment for a table that is silent, the next ones of the lease not at all', async () => {
   const { asked, memberships } = connectionTable();
   const startedAt = performance.now();

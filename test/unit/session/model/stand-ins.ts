@@ -14,6 +14,7 @@ const originals = {
   clearInterval: globalThis.clearInterval,
   sleep: promises.setTimeout,
   randomBytes: crypto.randomBytes,
+  randomUUID: crypto.randomUUID,
   randomInt: crypto.randomInt,
   getRandomValues: globalThis.crypto.getRandomValues,
 };
@@ -42,6 +43,7 @@ export function enterTheWorld(): void {
   Object.assign(promises, { setTimeout: sleep });
   Object.assign(crypto, {
     randomBytes,
+    randomUUID,
     randomInt: (below: number) => current().random() % below,
   });
   globalThis.crypto.getRandomValues = (array) => {
@@ -51,18 +53,23 @@ export function enterTheWorld(): void {
 }
 
 export function leaveTheWorld(): void {
-  const { now, stackTraceLimit, sleep, randomBytes, randomInt, getRandomValues, ...timers } = originals;
+  const { now, stackTraceLimit, sleep, randomBytes, randomUUID, randomInt, getRandomValues, ...timers } = originals;
   Date.now = now;
   Error.stackTraceLimit = stackTraceLimit;
   Object.assign(globalThis, timers);
   Object.assign(promises, { setTimeout: sleep });
-  Object.assign(crypto, { randomBytes, randomInt });
+  Object.assign(crypto, { randomBytes, randomUUID, randomInt });
   globalThis.crypto.getRandomValues = getRandomValues;
 }
 
 function randomBytes(size: number): Buffer {
   const words = Uint32Array.from({ length: Math.ceil(size / 4) }, () => current().random());
   return Buffer.from(words.buffer, 0, size);
+}
+
+function randomUUID(): string {
+  const hex = randomBytes(16).toString('hex');
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})/, '$1-$2-4$3-8$4-');
 }
 
 function sleep<T>(ms: number, value?: T, { signal }: { signal?: AbortSignal } = {}): Promise<T | undefined> {

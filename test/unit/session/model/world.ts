@@ -405,6 +405,7 @@ export class World {
 
   #publisher(life: Life): Publisher {
     return {
+      prepare() {},
       publish: async (message, deadline) => {
         const request = requestOf(message);
         const key = keyOf(request.session, request.clientId);
