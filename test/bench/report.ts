@@ -1,114 +1,106 @@
-import type { MeasuredBroker } from './brokers';
-import type { Measurement, Workload } from './workloads';
+import { inColumns } from '../../infra/columns';
+import type { Count, Result, Row } from './bench';
+import { compare } from './statistics';
 
-/** The figures as tables, with a verdict for each goal. Of all rounds the medians count, of ratios too. */
+/** What a run found: as a table for the terminal, and as Markdown with what a reader must know of it. */
 
-type BrokerName = MeasuredBroker['name'];
+/** A benchmark that ran to its end, or what it failed of, or what it was left out for. */
+export type Outcome = { name: string } & ({ result: Result } | { failure: string } | { leftOut: string });
 
-/** Of each round, by broker. */
-type Rounds<T> = Partial<Record<BrokerName, readonly T[]>>;
+/** What there was to measure on and with; each a name and what it was. */
+export type Circumstances = readonly (readonly [name: string, value: string])[];
 
-export interface SpeedRow {
-  readonly workload: Workload;
-  readonly rounds: Rounds<Measurement>;
-}
-
-export interface MemoryRow {
-  readonly name: string;
-  readonly rounds: Rounds<number>;
-}
-
-const GOALS = { throughputRatio: 2, memoryRatio: 0.5, startMs: 50 };
-
-export function speedTable(rows: readonly SpeedRow[]): string {
-  const head = [
-    'messages/s',
-    'embedded',
-    'RabbitMQ',
-    'ratio',
-    'p50 ms',
-    'RabbitMQ',
-    'ratio',
-    'p99 ms',
-    'RabbitMQ',
-    'goal',
-  ];
-  return table(head, rows.map(speedCells));
-}
-
-export function memoryTable(rows: readonly MemoryRow[]): string {
-  const cells = rows.map(({ name, rounds }) => {
-    const ratio = ratioOf(rounds);
-    const met = ratio === undefined ? '' : verdict(ratio < GOALS.memoryRatio);
-    return [name, ...pair(rounds, megabytes), decimals(ratio, 2), met];
+/** A loss, a count that is not as expected, a crash; a goal that is missed is none. */
+export function faultsIn(outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap((outcome) => {
+    if ('failure' in outcome) return [`${outcome.name} failed: ${outcome.failure}`];
+    if ('leftOut' in outcome) return [];
+    const wrong = outcome.result.counts.filter(({ found, expected }) => found !== expected);
+    return wrong.map(({ count, found, expected }) => `${outcome.name}: ${count}: ${found}, expected ${expected}`);
   });
-  return table(['resident memory, MB', 'embedded', 'RabbitMQ', 'ratio', 'goal'], cells);
 }
 
-export function startLine(startsMs: readonly number[]): string {
-  const times = startsMs.map((milliseconds) => decimals(milliseconds, 0)).join(', ');
-  const met = (median(startsMs) ?? Number.POSITIVE_INFINITY) < GOALS.startMs;
-  return `start until a first client has a channel, in new processes, ms: ${times}   ${verdict(met)}`;
+export function leftOutOf(outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap((outcome) => ('leftOut' in outcome ? [`Left out: ${outcome.name}, ${outcome.leftOut}`] : []));
 }
 
-export const goalsLine = `goals: at least ${GOALS.throughputRatio} times RabbitMQ's throughput at a lower p50, less than ${GOALS.memoryRatio} of its memory, a start below ${GOALS.startMs} ms`;
+export function asText(outcomes: readonly Outcome[]): string {
+  const counts = countsOf(outcomes).map(({ count, found, expected }) => [count, String(found), String(expected)]);
+  const tables = [
+    [titles, ...rowsOf(outcomes).map(cellsOf)],
+    [['what does not vary', 'found', 'expected'], ...counts],
+  ];
+  return tables.map((table, i) => inColumns(table, i === 0 ? words : 1)).join('\n\n');
+}
 
-function speedCells({ workload, rounds }: SpeedRow): string[] {
-  const throughput = valuesOf(rounds, ({ perSecond }) => perSecond);
-  const p50 = valuesOf(rounds, ({ latencyMs }) => latencyMs?.p50);
-  const p99 = valuesOf(rounds, ({ latencyMs }) => latencyMs?.p99);
-  const [faster, slower] = [ratioOf(throughput), ratioOf(p50)];
-  const met =
-    faster === undefined ? undefined : faster >= GOALS.throughputRatio && (slower === undefined || slower < 1);
+export function asMarkdown(outcomes: readonly Outcome[], circumstances: Circumstances): string {
+  const rows = rowsOf(outcomes);
+  const notes = [...new Set(rows.flatMap(({ note }) => note ?? []))];
+  const cells = rows.map((row) => [...cellsOf(row), row.note === undefined ? '' : `[${notes.indexOf(row.note) + 1}]`]);
+  const counts = countsOf(outcomes).map(({ count, found, expected }) => [count, String(found), String(expected)]);
   return [
-    workload.name,
-    ...pair(throughput, (value) => Math.round(value).toLocaleString('en-US')),
-    decimals(faster, 2),
-    ...pair(p50, (value) => decimals(value, 3)),
-    decimals(slower, 2),
-    ...pair(p99, (value) => decimals(value, 1)),
-    met === undefined ? '' : workload.measuresBroker ? verdict(met) : '-',
+    '# What the gateway costs, and how long it takes',
+    'Written by `npm run bench`, not by hand.',
+    markdownTable(['', ''], circumstances, 2),
+    howToRead,
+    markdownTable([...titles, ''], cells, words),
+    ...notes.map((note, i) => `[${i + 1}] ${note}`),
+    '## What does not vary',
+    'Another number fails the run.',
+    markdownTable(['', 'found', 'expected'], counts, 1),
+    ...leftOutOf(outcomes),
+    ...faultsIn(outcomes).map((fault) => `**${fault}**`),
+  ].join('\n\n');
+}
+
+const titles = ['row', 'ours', 'against', 'metric', 'ours', 'theirs', 'ratio', 'least - most', 'goal', ''];
+/** How many of the titles head a column of words. */
+const words = 4;
+
+const howToRead = `## How to read it
+
+A time alone says nothing on a machine that others use: what counts is the **ratio**, ours by theirs. It is taken in every
+round, of two figures that were measured one right after the other, in the opposite order in every other round; the median of the rounds stands in
+the table, and beside it the least and the most. A first round does not count. A goal is held against the median; one that is missed is told as such.
+What is measured is the minified bundle that is deployed, in a process of its own, which tells its own time and CPU (user and system);
+what it talks to, the broker or stand-ins of DynamoDB and @connections, are other processes on the same machine.`;
+
+function rowsOf(outcomes: readonly Outcome[]): Row[] {
+  return outcomes.flatMap((outcome) => ('result' in outcome ? outcome.result.rows : []));
+}
+
+function countsOf(outcomes: readonly Outcome[]): Count[] {
+  return outcomes.flatMap((outcome) => ('result' in outcome ? outcome.result.counts : []));
+}
+
+function cellsOf(row: Row): string[] {
+  const { ours, theirs, ratio, leastRatio, mostRatio, met } = compare(row);
+  return [
+    row.row,
+    row.ours,
+    row.against,
+    `${row.metric}, ${row.unit}`,
+    figure(ours),
+    figure(theirs),
+    times(ratio),
+    `${times(leastRatio)} - ${times(mostRatio)}`,
+    row.goal === undefined ? '' : 'atMost' in row.goal ? `<= ${row.goal.atMost}` : `>= ${row.goal.atLeast}`,
+    met === undefined ? '' : met ? 'met' : 'MISSED',
   ];
 }
 
-function valuesOf<T>(rounds: Rounds<T>, read: (round: T) => number | undefined): Rounds<number> {
-  const values = (name: BrokerName) => (rounds[name] ?? []).flatMap((round) => read(round) ?? []);
-  return { embedded: values('embedded'), RabbitMQ: values('RabbitMQ') };
+/** Three digits that count. */
+function figure(value: number): string {
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Round by round, so that what slowed the machine down for a while slowed both. */
-function ratioOf({ embedded = [], RabbitMQ = [] }: Rounds<number>): number | undefined {
-  return median(RabbitMQ.map((value, round) => (embedded[round] as number) / value));
+function times(ratio: number): string {
+  return Number.isFinite(ratio) ? ratio.toFixed(2) : '-';
 }
 
-function pair({ embedded = [], RabbitMQ = [] }: Rounds<number>, format: (value: number) => string): string[] {
-  return [embedded, RabbitMQ].map((values) => {
-    const value = median(values);
-    return value === undefined ? '' : format(value);
-  });
-}
-
-function median(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle];
-  return sorted.length === 0 ? undefined : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
-
-const megabytes = (bytes: number) => decimals(bytes / 1024 / 1024, 0);
-const decimals = (value: number | undefined, digits: number) => value?.toFixed(digits) ?? '';
-const verdict = (met: boolean) => (met ? 'met' : 'MISSED');
-
-/** Columns with nothing in them, as those of a RabbitMQ that is not there, are left out. */
-function table(titles: readonly string[], allCells: readonly (readonly string[])[]): string {
-  const filled = [...titles.keys()].filter((column) => allCells.some((row) => row[column]));
-  const [head = [], ...rows] = [titles, ...allCells].map((row) => filled.map((column) => row[column] ?? ''));
-  const widths = head.map((title, column) =>
-    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  ');
-  return [head, ...rows].map(line).join('\n');
+function markdownTable(head: readonly string[], rows: Circumstances | readonly string[][], words: number): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const rule = head.map((_, column) => (column < words ? '---' : '---:'));
+  return [head, rule, ...rows].map(line).join('\n');
 }

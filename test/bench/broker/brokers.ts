@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { listenerPid } from './process-memory';
+import { listenerPid } from '../process-memory';
 
 /** The brokers that are compared, each a process that the client shares nothing with but the loopback. */
 

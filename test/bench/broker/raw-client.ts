@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { FRAME_METHOD, FRAME_OVERHEAD } from '../../infra/local/broker/framing';
-import { type Arguments, METHODS, type MethodName } from '../../infra/local/broker/methods';
-import { content, method, PROTOCOL_HEADER } from '../helpers/amqp-frames';
+import { FRAME_METHOD, FRAME_OVERHEAD } from '../../../infra/local/broker/framing';
+import { type Arguments, METHODS, type MethodName } from '../../../infra/local/broker/methods';
+import { content, method, PROTOCOL_HEADER } from '../../helpers/amqp-frames';
 
 /**
  * An AMQP client that costs next to nothing, so that a measurement is one of the broker: it writes frames made

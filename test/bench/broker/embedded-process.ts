@@ -1,4 +1,4 @@
-import { startBroker } from '../../infra/local/broker/broker';
+import { startBroker } from '../../../infra/local/broker/broker';
 
 /** The embedded broker as a process of its own; says where it listens, and ends with its parent. */
 

@@ -1,8 +1,8 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { reasonOf } from '../../lib/reason';
+import { reasonOf } from '../../../lib/reason';
+import { residentMemory } from '../process-memory';
 import { type MeasuredBroker, measureStartMs, rabbitmqAt, startEmbedded } from './brokers';
-import { residentMemory } from './process-memory';
 import { goalsLine, type MemoryRow, memoryTable, type SpeedRow, speedTable, startLine } from './report';
 import { type Measurement, workloads } from './workloads';
 

@@ -1,0 +1,103 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { closeServer } from '../helpers/http-server';
+
+/**
+ * DynamoDB and @connections as one HTTP server that keeps nothing, so that a row measures who asks. A connection has a row in
+ * the table, and no session. What is posted are replies as repliesEvent() numbers them.
+ */
+export interface FakeAws {
+  url: string;
+  /** So far, by what was asked for: `PutItem`, `GetItem`, ..., and `post`. */
+  requests: ReadonlyMap<string, number>;
+  /** Before @connections answers, milliseconds; 0 at first. DynamoDB answers at once. */
+  postMs: number;
+  order: Order;
+  close(): Promise<void>;
+}
+
+/** What became of the order of replies since `watch()`. */
+export interface Order {
+  watch(): void;
+  /** Replies that came after a later one to their connection. */
+  readonly late: number;
+  /** Posts begun while another to their connection was not answered: nothing keeps these in order. */
+  readonly beside: number;
+}
+
+export async function startFakeAws(): Promise<FakeAws> {
+  const requests = new Map<string, number>();
+  const order = watchOrder();
+  const server = createServer(async (request, response) => {
+    const body = await text(request);
+    const asked = String(request.headers['x-amz-target'] ?? 'post').replace(/.*\./, '');
+    requests.set(asked, (requests.get(asked) ?? 0) + 1);
+    const answer = asked === 'post' ? '' : answerOf(asked, body);
+    if (asked === 'post') {
+      const answered = order.came(request.url ?? '', body);
+      if (aws.postMs > 0) await sleep(aws.postMs);
+      answered();
+    }
+    response.writeHead(200, {
+      'content-type': 'application/x-amz-json-1.0',
+      'content-length': Buffer.byteLength(answer),
+      'x-amzn-requestid': 'AB12CD34EF56GH78IJ90KL12MN34OP56QR78ST90UV12WX34YZ56',
+    });
+    response.end(answer);
+  });
+  // Longer than a turn of all rivals takes, as AWS keeps a socket.
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const aws: FakeAws = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    postMs: 0,
+    order,
+    close: () => closeServer(server),
+  };
+  return aws;
+}
+
+function watchOrder(): Order & { came(connection: string, frame: string): () => void } {
+  const latest = new Map<string, { number: number; underWay: number }>();
+  let late = 0;
+  let beside = 0;
+  return {
+    watch() {
+      latest.clear();
+      late = 0;
+      beside = 0;
+    },
+    get late() {
+      return late;
+    },
+    get beside() {
+      return beside;
+    },
+    came(connection, frame) {
+      const number = Number(/"number":(\d+)/.exec(frame)?.[1]);
+      const before = latest.get(connection) ?? { number, underWay: 0 };
+      latest.set(connection, before);
+      if (number < before.number) late += 1;
+      if (before.underWay > 0) beside += 1;
+      before.number = Math.max(number, before.number);
+      before.underWay += 1;
+      return () => {
+        before.underWay -= 1;
+      };
+    },
+  };
+}
+
+const row = JSON.stringify({
+  connectionId: { S: 'L0SM9cOFvHcCIhw=' },
+  openedAt: { N: '1767323045678' },
+  expiresAt: { N: '1767330845' },
+});
+
+function answerOf(operation: string, body: string): string {
+  if (operation === 'GetItem') return `{"Item":${row}}`;
+  return body.includes('"ALL_') ? `{"Attributes":${row}}` : '{}';
+}
