@@ -1,5 +1,6 @@
 import { type CryptoKey, createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import { ConfigError } from './config';
+import { before } from './deadline';
 import type { Log } from './log';
 import { type RenewalLimits, type Renewing, renewing, WithdrawnError } from './renewing';
 import { isRefusal, isRefusalStatus, type ReadSecret } from './secret';
@@ -47,6 +48,8 @@ const minRsaBits = 2048;
 const maxJwksBytes = 256 * 1024;
 /** For the whole answer. */
 const fetchMs = 3000;
+/** In which the signal is heard, if it is. */
+const graceMs = 100;
 
 /** @param url of a JSON Web Key Set (RFC 7517, 5), fetched without following redirects. */
 export function jwksKeys(url: string, log: Log, limits = keyLimits, now?: () => number): JwtKeys {
@@ -67,7 +70,13 @@ export function jwksKeys(url: string, log: Log, limits = keyLimits, now?: () => 
     if (jwks.keys.length === 0) throw new Error('The JWKS URL answered with no keys.');
     return { algorithms: publicKeyAlgorithms, key: usableKey(find, tellOnce) };
   };
-  const keys = renewing(loudly(fetchKeys, log), limits, now);
+  // Once garbage was collected, fetch may hear no more of its signal (https://github.com/nodejs/undici/issues/4068).
+  const fetchInTime = async () => {
+    const fetched = await before(Date.now() + fetchMs + graceMs, fetchKeys());
+    if (fetched === undefined) throw new Error('The JWKS URL did not answer in time.');
+    return fetched;
+  };
+  const keys = renewing(loudly(fetchInTime, log), limits, now);
   return { ...keys, algorithms: publicKeyAlgorithms, areNamed: true };
 }
 

@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { generateKeyPair, type JWTPayload, UnsecuredJWT } from 'jose';
@@ -12,6 +14,9 @@ import { type Issuer, type JwksAnswer, startIssuer } from '../helpers/issuer';
 import { type SecretsAnswer, type SecretsApi, startSecretsApi } from '../helpers/secrets-api';
 
 /** Who is let in, with real keys at a real URL, or a secret of Secrets Manager; and what of it is logged. */
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 const clockSkewSeconds = 30;
 const seconds = () => Math.floor(Date.now() / 1000);
@@ -258,6 +263,13 @@ describe('with the keys of a JWKS URL', () => {
       expect(lines.join()).toContain('The keys of tokens cannot be had');
     },
   );
+
+  test('an answer that stalls is not waited for either where garbage is collected meanwhile', async () => {
+    issuer.answer('stall');
+    const collecting = setInterval(collectGarbage, 100);
+    await expect(enter(await issuer.token())).rejects.toThrow('in time');
+    clearInterval(collecting);
+  });
 
   test('an answer without end is not read to its end', async () => {
     issuer.answer('flood');
