@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
-import { before, deadlineOf } from './deadline';
+import { before, deadlineOf, within } from './deadline';
 import { isObject, type JsonObject } from './json';
 import type { Log } from './log';
 import { reasonOf, reasonsOf } from './reason';
@@ -99,9 +99,10 @@ async function leave(url: string, answer: string, deadline: number): Promise<voi
   for (let attempt = 1; attempt <= attempts && Date.now() < deadline; attempt += 1) {
     if (attempt > 1) await sleep(Math.min(pauseMs * attempt, Math.max(0, deadline - Date.now())));
     try {
-      const signal = AbortSignal.timeout(Math.max(0, Math.min(attemptMs, deadline - Date.now())));
-      // The URL is signed for no content type.
-      const response = await fetch(url, { method: 'PUT', headers: { 'content-type': '' }, body: answer, signal });
+      const response = await within(Math.max(0, Math.min(attemptMs, deadline - Date.now())), (signal) =>
+        // The URL is signed for no content type.
+        fetch(url, { method: 'PUT', headers: { 'content-type': '' }, body: answer, signal }),
+      );
       if (response.ok) return;
       reason = `status ${response.status}`;
     } catch (error) {

@@ -17,3 +17,13 @@ export async function before<T>(deadline: number, work: Promise<T>): Promise<T |
     clearTimeout(timer);
   }
 }
+
+/**
+ * Rejects with a TimeoutError once the time is over, whether or not the work hears its signal: once garbage was collected,
+ * fetch may not (https://github.com/nodejs/undici/issues/4068).
+ */
+export function within<T>(timeMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const signal = AbortSignal.timeout(timeMs);
+  const over = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  return Promise.race([work(signal), over]);
+}

@@ -1,6 +1,6 @@
 import { type CryptoKey, createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import { ConfigError } from './config';
-import { before } from './deadline';
+import { within } from './deadline';
 import type { Log } from './log';
 import { type RenewalLimits, type Renewing, renewing, WithdrawnError } from './renewing';
 import { isRefusal, isRefusalStatus, type ReadSecret } from './secret';
@@ -48,8 +48,6 @@ const minRsaBits = 2048;
 const maxJwksBytes = 256 * 1024;
 /** For the whole answer. */
 const fetchMs = 3000;
-/** In which the signal is heard, if it is. */
-const graceMs = 100;
 
 /** @param url of a JSON Web Key Set (RFC 7517, 5), fetched without following redirects. */
 export function jwksKeys(url: string, log: Log, limits = keyLimits, now?: () => number): JwtKeys {
@@ -59,8 +57,8 @@ export function jwksKeys(url: string, log: Log, limits = keyLimits, now?: () => 
     toldKeys.add(kid);
     log.error('A key of the issuer cannot be used', { reason: kid, error });
   };
-  const fetchKeys = async (): Promise<KeySet> => {
-    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(fetchMs) });
+  const fetchKeys = async (signal: AbortSignal): Promise<KeySet> => {
+    const response = await fetch(url, { redirect: 'error', signal });
     if (response.status !== 200) {
       const message = `The JWKS URL answered ${response.status}.`;
       throw isRefusalStatus(response.status) ? new WithdrawnError(message) : new Error(message);
@@ -70,13 +68,11 @@ export function jwksKeys(url: string, log: Log, limits = keyLimits, now?: () => 
     if (jwks.keys.length === 0) throw new Error('The JWKS URL answered with no keys.');
     return { algorithms: publicKeyAlgorithms, key: usableKey(find, tellOnce) };
   };
-  // Once garbage was collected, fetch may hear no more of its signal (https://github.com/nodejs/undici/issues/4068).
-  const fetchInTime = async () => {
-    const fetched = await before(Date.now() + fetchMs + graceMs, fetchKeys());
-    if (fetched === undefined) throw new Error('The JWKS URL did not answer in time.');
-    return fetched;
-  };
-  const keys = renewing(loudly(fetchInTime, log), limits, now);
+  const keys = renewing(
+    loudly(() => within(fetchMs, fetchKeys), log),
+    limits,
+    now,
+  );
   return { ...keys, algorithms: publicKeyAlgorithms, areNamed: true };
 }
 
