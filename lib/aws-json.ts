@@ -151,6 +151,10 @@ function errorOf(status: number, answer: unknown): AwsError {
   return new AwsError(name, status, String(message ?? Message ?? name).slice(0, longestMessage));
 }
 
+/** Of the partitions that have one of their own; AWS's secret regions are not among them. */
+const suffixes: Record<string, string> = { cn: 'amazonaws.com.cn', eusc: 'amazonaws.eu' };
+
 function endpointOf(name: string, region: string): string {
-  return `https://${name}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
+  const [partition = ''] = region.split('-');
+  return `https://${name}.${region}.${suffixes[partition] ?? 'amazonaws.com'}`;
 }

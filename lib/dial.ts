@@ -58,7 +58,9 @@ export async function dial({ url, login, openTimeoutMs, heartbeatSeconds }: Dial
     // Without a listener it would end the process.
     connection.on('error', () => undefined);
     const channel = await connection.createConfirmChannel();
-    const { heartbeat } = connection.connection as unknown as Insides['connection'];
+    const { heartbeat, stream } = connection.connection as unknown as Insides['connection'];
+    // A close that came together with the answer was told before anybody could listen.
+    if (stream.writableEnded || stream.destroyed) throw new Error('the broker has closed the connection');
     const publish = publisherOn(connection, channel);
     return { connection, channel, publish, heartbeatMs: heartbeat * 1000, destroy: () => abort.abort() };
   } catch (error) {

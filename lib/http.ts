@@ -65,6 +65,7 @@ export function httpPost(url: URL): HttpPost {
       const outgoing = request({ ...options, headers });
       let text = '';
       let isSettled = false;
+      let hasHead = false;
       const settle = (answer: HttpAnswer) => {
         isSettled = true;
         clearTimeout(late);
@@ -78,12 +79,16 @@ export function httpPost(url: URL): HttpPost {
         // They waited as long as this one: after a freeze, each would fail in its turn.
         if (outgoing.reusedSocket) closeIdle(agent);
       };
-      const onAbort = () => fail(signal.reason);
+      const failWithoutHead = () => {
+        if (!hasHead) fail(timeoutError(headMs));
+      };
+      const onAbort = () => setImmediate(fail, signal.reason);
       // After a freeze timers come first: an answer that lies there already is read before this one counts.
-      const late = setTimeout(() => setImmediate(fail, timeoutError(headMs)), headMs);
+      const late = setTimeout(() => setImmediate(failWithoutHead), headMs);
       signal.addEventListener('abort', onAbort);
       outgoing.on('error', fail);
       outgoing.on('response', (response) => {
+        hasHead = true;
         clearTimeout(late);
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {

@@ -45,6 +45,8 @@ export interface PublisherOptions {
 
 const backOff: BackOff = { pauseMs: 100, longestPauseMs: 2000 };
 const closeMs = 1000;
+/** A broker that cannot be had is not tried ahead of each message. */
+const prepareAgainMs = 1000;
 
 export class AmqpPublisher implements Publisher {
   readonly #links: SharedLink;
@@ -54,6 +56,8 @@ export class AmqpPublisher implements Publisher {
   readonly #underWay = new Set<Promise<void>>();
   #maxMessageBytes: number;
   #closing = false;
+  /** When a link could last not be opened ahead. */
+  #refusedAt = 0;
 
   constructor({
     url,
@@ -69,7 +73,10 @@ export class AmqpPublisher implements Publisher {
   }
 
   prepare(): void {
-    if (!this.#closing && this.#links.ready === undefined) this.#links.open().catch(() => undefined);
+    if (this.#closing || this.#links.ready !== undefined || Date.now() - this.#refusedAt < prepareAgainMs) return;
+    this.#links.open().catch(() => {
+      this.#refusedAt = Date.now();
+    });
   }
 
   async publish(message: OutgoingMessage, deadline: number): Promise<void> {

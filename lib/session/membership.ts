@@ -11,7 +11,7 @@ export interface Memberships {
   /**
    * For a message that may go without a session: the table is waited for only a moment. Where it does not answer, the
    * connection is taken for plain, at the second time until the next lease. Never rejects. At most two calls of the table
-   * in the time of a lease.
+   * in the time of a lease, three where it takes no writes.
    */
   likely(connectionId: string): Promise<Membership | undefined>;
   /** Rejects where the table does not answer within six seconds. */
@@ -54,9 +54,17 @@ export function rememberedMemberships(membershipOf: Connections['membership']): 
     if (last?.isLease && agoMs < leaseMs) return last;
     // Who has gone on sending has the next lease without a look before it.
     const isLease = agoMs < (last?.isLease ? 2 * leaseMs : leaseMs);
-    const asking = ask(connectionId, isLease ? now + leaseMs + marginMs : undefined).catch(() => undefined);
+    const look = () => ask(connectionId);
+    // A table that takes no writes may still be read.
+    const asking = isLease ? ask(connectionId, now + leaseMs + marginMs).catch(look) : look();
     // Messages that came one after the other go on in that order.
-    const inTurn = Promise.all([before(now + patienceMs, asking), last?.found]);
+    const inTurn = Promise.all([
+      before(
+        now + patienceMs,
+        asking.catch(() => undefined),
+      ),
+      last?.found,
+    ]);
     const question = { at: now, isLease, found: inTurn.then(([membership]) => membership) };
     remember(asked, connectionId, question);
     return question;

@@ -121,13 +121,16 @@ test('two messages wait a moment for a table that is silent, the next ones of th
 
 test('a table that fails makes nothing but plain connections, for a lease', async () => {
   const { asked, memberships } = connectionTable();
-  for (let message = 0; message < 2; message += 1) {
-    const found = memberships.likely('c');
-    asked[message]?.answer(new Error('throttled'));
-    expect(await found).toBeUndefined();
-  }
+  const first = memberships.likely('c');
+  asked[0]?.answer(new Error('throttled'));
+  expect(await first).toBeUndefined();
+  const second = memberships.likely('c');
+  asked[1]?.answer(new Error('throttled'));
+  await new Promise(setImmediate);
+  asked[2]?.answer(new Error('throttled'));
+  expect(await second).toBeUndefined();
   expect(await memberships.likely('c')).toBeUndefined();
-  expect(asked).toHaveLength(2);
+  expect(asked).toHaveLength(3);
 });
 
 test('who must know for certain asks anew, promises the table nothing, and hears of its failure', async () => {
@@ -161,4 +164,19 @@ test('the connections that were seen last are remembered, ten thousand of them',
   expect(asked).toEqual([]);
   await memberships.certain('second');
   expect(asked).toEqual(['second']);
+});
+
+test('where the table takes no writes it is read instead', async () => {
+  later(0);
+  const { asked, memberships } = connectionTable();
+  const first = memberships.likely('c');
+  asked[0]?.answer(undefined);
+  await first;
+  const second = memberships.likely('c');
+  expect(asked[1]?.plainUntil).toBeDefined();
+  asked[1]?.answer(new Error('throttled'));
+  await new Promise(setImmediate);
+  expect(asked[2]).toMatchObject({ connectionId: 'c', plainUntil: undefined });
+  asked[2]?.answer(membership);
+  expect(await second).toEqual(membership);
 });
