@@ -74,7 +74,10 @@ function delivering({ api, until }: Rig): Promise<void> {
   return until(() => api.posts.length >= 100);
 }
 
-/** Acts so often, each time at the tenth post of a batch, when others have been answered. */
+/**
+ * Acts so often, each time at the tenth post of a batch, when others have been answered. The first is answered so late
+ * that the next batch has as many.
+ */
 function inMidBatch({ consumer, answer }: Rig, times: number, act: () => void): void {
   let batch = 0;
   let posts = 0;
@@ -86,7 +89,7 @@ function inMidBatch({ consumer, answer }: Rig, times: number, act: () => void): 
       left -= 1;
       act();
     }
-    return 200;
+    return posts === 1 && left > 0 ? { status: 200, delayMs: 100 } : 200;
   });
 }
 

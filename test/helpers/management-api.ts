@@ -31,7 +31,7 @@ export interface ParticularAnswer {
   status: number;
   /** Instead of the service's own. */
   body?: string;
-  /** Before the head of the answer, milliseconds. */
+  /** Before the head of the answer, and after the frame was taken, milliseconds. */
   delayMs?: number;
   /** After the head and before the end of the body. */
   midway?: 'hang' | 'reset';
@@ -81,12 +81,12 @@ export async function startManagementApi(
     if (outcome === 'hang') return;
     if (outcome === 'reset') return void request.socket.destroy();
     const particular = typeof outcome === 'number' ? { status: outcome } : outcome;
-    if (particular.delayMs !== undefined) await sleep(particular.delayMs);
     if (particular.status === 200) {
       const frames = taken.get(connectionId) ?? [];
       taken.set(connectionId, frames);
       frames.push(JSON.parse(String(Buffer.concat(chunks))));
     }
+    if (particular.delayMs !== undefined) await sleep(particular.delayMs);
     respond(response, particular);
   });
   server.on('connection', (socket) => {
