@@ -31,19 +31,23 @@ const benches: readonly Bench[] = [
   memory,
 ];
 
+/** Of fewer, a median says little. */
+const leastRounds = 7;
+
 const help = `Measures what a user of the gateway pays for and waits for, beside what they would use instead.
 
   .ci/with-rabbitmq npm run bench      all of it, with a RabbitMQ that is started for it
   TEST_AMQP_URL=amqp://... npm run bench
   npm run bench                        what needs no RabbitMQ, or can do with the embedded broker
 
-  -- --rounds 7       how often everything is measured (7)
+  -- --rounds <n>     how often everything is measured (${leastRounds})
   -- --only <name>    only this, and again for one more
   -- --quick          to see that it runs, with the least work, not how fast
   -- --help           this
 
-Prints a table of ratios and, unless it is quick or not all, writes test/bench/results.md, which says how to read it. Ends with
-1 where something was lost, crashed or was not as often as it must be; never for a goal that is missed.
+Prints a table of ratios. Where all of it ran, in ${leastRounds} rounds or more, and nothing failed, it writes
+test/bench/results.md, which says how to read it. Ends with 1 where something was lost, crashed or was not as often as
+it must be; never for a goal that is missed.
 
 ${inColumns(
   benches.map(({ name, about }) => [`  ${name}`, about]),
@@ -77,15 +81,18 @@ async function main(): Promise<void> {
   console.log(asText(outcomes));
   for (const line of leftOutOf(outcomes)) console.error(line);
   for (const fault of faultsIn(outcomes)) console.error(fault);
-  if (!values.quick && chosen.length === benches.length) {
+  const lacking = lackingForResults(context, chosen, outcomes);
+  if (lacking === undefined) {
     const circumstances = await circumstancesOf(context, loadBefore);
     await writeFile(resultsFile, `${asMarkdown(outcomes, circumstances)}\n`);
+  } else {
+    console.error(`Not written: test/bench/results.md, for ${lacking}.`);
   }
   if (faultsIn(outcomes).length > 0) process.exitCode = 1;
 }
 
 async function contextOf({ quick, rounds }: { quick: boolean; rounds?: string }): Promise<BenchContext> {
-  const count = Number(rounds ?? (quick ? 1 : 7));
+  const count = Number(rounds ?? (quick ? 1 : leastRounds));
   if (!Number.isInteger(count) || count < 1) throw new Error('--rounds takes a whole number from 1.');
   const amqpUrl = process.env.TEST_AMQP_URL || undefined;
   if (amqpUrl !== undefined && !loopback.test(new URL(amqpUrl).hostname)) {
@@ -118,7 +125,22 @@ async function outcomeOf(bench: Bench, context: BenchContext): Promise<Outcome> 
   }
 }
 
-async function circumstancesOf({ rounds, amqpUrl, node }: BenchContext, loadBefore: string): Promise<Circumstances> {
+/** What keeps a run out of the results that are kept; undefined for one that may stand there. */
+function lackingForResults(
+  { quick, rounds }: BenchContext,
+  chosen: readonly Bench[],
+  outcomes: readonly Outcome[],
+): string | undefined {
+  if (quick) return 'this run was quick';
+  if (rounds < leastRounds) return `it takes ${leastRounds} rounds or more`;
+  if (chosen.length < benches.length || leftOutOf(outcomes).length > 0) return 'this run was not all of it';
+  return faultsIn(outcomes).length > 0 ? 'this run failed' : undefined;
+}
+
+async function circumstancesOf(
+  { rounds, amqpUrl = '', node }: BenchContext,
+  loadBefore: string,
+): Promise<Circumstances> {
   const [cpu] = cpus();
   const packages = [
     'amqplib',
@@ -138,7 +160,7 @@ async function circumstancesOf({ rounds, amqpUrl, node }: BenchContext, loadBefo
     ['load before and after', `${loadBefore}, ${load()}`],
     ['Node of the functions', await versionOf(node)],
     ['Node of the local stack', process.version],
-    ['RabbitMQ', amqpUrl === undefined ? 'none: the embedded broker' : await rabbitmqVersion(amqpUrl)],
+    ['RabbitMQ', await rabbitmqVersion(amqpUrl)],
     ...packages.map((name) => [name, installedVersion(name)] as const),
   ];
 }

@@ -32,8 +32,8 @@ export function lifecycleEvent(eventType: 'CONNECT' | 'DISCONNECT', connectionId
 }
 
 /** @param bytes of the frame, about */
-export function sendEvent(connectionId: string, bytes: number): { body: string; requestContext: object } {
-  const body = JSON.stringify({ action: 'send', id: '1', data: { prompt: 'x'.repeat(bytes - 50) } });
+export function sendEvent(connectionId: string, bytes: number, id = '1'): { body: string; requestContext: object } {
+  const body = JSON.stringify({ action: 'send', id, data: { prompt: 'x'.repeat(bytes - 50) } });
   return { ...webSocketEvent('MESSAGE', connectionId), body };
 }
 

@@ -5,13 +5,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { closeServer } from '../helpers/http-server';
 
 /**
- * DynamoDB and @connections as one HTTP server that keeps nothing, so that a row measures who asks. A connection has a row in
- * the table, and no session. What is posted are replies as repliesEvent() numbers them.
+ * DynamoDB and @connections as one HTTP server that keeps nothing, so that a row measures who asks. A connection has a
+ * row in the table, and no session. What is posted are replies as repliesEvent() numbers them.
  */
 export interface FakeAws {
   url: string;
-  /** So far, by what was asked for: `PutItem`, `GetItem`, ..., and `post`. */
+  /**
+   * So far, by what was asked for: `PutItem`, `GetItem`, ..., and `post`. One that was given up and is made again
+   * counts once.
+   */
   requests: ReadonlyMap<string, number>;
+  /** Of them those that were like none before: twice the same reply counts once. */
+  distinct: ReadonlyMap<string, number>;
   /** Before @connections answers, milliseconds; 0 at first. DynamoDB answers at once. */
   postMs: number;
   order: Order;
@@ -19,7 +24,7 @@ export interface FakeAws {
 }
 
 /** What became of the order of replies since `watch()`. */
-export interface Order {
+interface Order {
   watch(): void;
   /** Replies that came after a later one to their connection. */
   readonly late: number;
@@ -29,13 +34,22 @@ export interface Order {
 
 export async function startFakeAws(): Promise<FakeAws> {
   const requests = new Map<string, number>();
+  const distinct = new Map<string, number>();
+  const signedAt = new Map<string, string>();
   const order = watchOrder();
   const server = createServer(async (request, response) => {
     const body = await text(request);
     const asked = String(request.headers['x-amz-target'] ?? 'post').replace(/.*\./, '');
-    requests.set(asked, (requests.get(asked) ?? 0) + 1);
+    // A client that gives an attempt up has waited for more than a second, to which signatures tell their time.
+    const date = String(request.headers['x-amz-date']);
+    const content = `${asked} ${request.url} ${body}`;
+    const isNew = !signedAt.has(content);
+    const isRepeat = !isNew && signedAt.get(content) !== date;
+    if (isNew) signedAt.set(content, date);
+    if (isNew) distinct.set(asked, (distinct.get(asked) ?? 0) + 1);
+    if (!isRepeat) requests.set(asked, (requests.get(asked) ?? 0) + 1);
     const answer = asked === 'post' ? '' : answerOf(asked, body);
-    if (asked === 'post') {
+    if (asked === 'post' && !isRepeat) {
       const answered = order.came(request.url ?? '', body);
       if (aws.postMs > 0) await sleep(aws.postMs);
       answered();
@@ -53,6 +67,7 @@ export async function startFakeAws(): Promise<FakeAws> {
   const aws: FakeAws = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    distinct,
     postMs: 0,
     order,
     close: () => closeServer(server),

@@ -1,7 +1,7 @@
 const { performance } = require('node:perf_hooks');
 
-// The process that is measured: loads the bundles it is started with, and calls them, one after another as Lambda does or some
-// at a time. What it tells is its own time and CPU; nothing of the project is in it but the bundles.
+// The process that is measured: loads the bundles it is started with, and calls them, one after another as Lambda does
+// or some at a time. What it tells is its own time and CPU; nothing of the project is in it but the bundles.
 
 const handlers = process.argv.slice(2).map((path) => require(path).handler);
 const context = { awsRequestId: 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef', getRemainingTimeInMillis: () => 10_000 };

@@ -5,8 +5,8 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 /**
- * Processes that are measured: plain Node and bundles, with the variables of a deployed function and nothing of the shell that
- * measures. They tell their time and CPU themselves.
+ * Processes that are measured: plain Node and bundles, with the variables of a deployed function and nothing of the
+ * shell that measures. They tell their time and CPU themselves.
  */
 
 export type Measurement = {
@@ -15,7 +15,7 @@ export type Measurement = {
   cpuUs: number;
 };
 
-export type WarmMeasurement = Measurement & {
+type WarmMeasurement = Measurement & {
   /** Resident, after the calls and a collection of garbage. */
   rssBytes: number;
 };
@@ -68,7 +68,7 @@ export async function coldStart(
   const child = spawn(node, [join(__dirname, 'cold.cjs'), bundle, JSON.stringify(event)], {
     env,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   const told = await text(child.stdio[3] as Readable);
   if (told === '') throw new Error(`A cold process ended without an answer: ${bundle}`);
@@ -77,7 +77,9 @@ export async function coldStart(
   return { ms, cpuUs };
 }
 
-export function functionEnv({ awsUrl, amqpUrl, apiQueue = 'api_queue', wsQueue = 'ws_queue' }: FunctionEnv) {
+const noBroker = 'amqp://127.0.0.1:1';
+
+export function functionEnv({ awsUrl, amqpUrl = noBroker, apiQueue = 'api_queue', wsQueue = 'ws_queue' }: FunctionEnv) {
   return {
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
@@ -98,7 +100,8 @@ export function functionEnv({ awsUrl, amqpUrl, apiQueue = 'api_queue', wsQueue =
 interface FunctionEnv {
   /** Where DynamoDB and @connections are. */
   awsUrl: string;
-  amqpUrl: string;
+  /** None: nobody listens there. */
+  amqpUrl?: string;
   apiQueue?: string;
   wsQueue?: string;
 }

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 
 /**
- * A part of a benchmark as a process of its own, in plain JavaScript. It says by IPC that it is ready, and then answers each
- * question with one message; it ends with its parent.
+ * A part of a benchmark as a process of its own, in plain JavaScript. It says by IPC that it is ready, and then answers
+ * each question with one message; it ends with its parent.
  */
 export interface Program {
   /** One at a time. Rejects when the process ends instead of answering. */
@@ -14,7 +14,7 @@ export interface Program {
   stop(): Promise<void>;
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   /** Path of the TypeScript file, from the root of the project. */
   file: string;
   /** The Node that runs it. */

@@ -28,7 +28,7 @@ export function asText(outcomes: readonly Outcome[]): string {
   const counts = countsOf(outcomes).map(({ count, found, expected }) => [count, String(found), String(expected)]);
   const tables = [
     [titles, ...rowsOf(outcomes).map(cellsOf)],
-    [['what does not vary', 'found', 'expected'], ...counts],
+    [['count', 'found', 'expected'], ...counts],
   ];
   return tables.map((table, i) => inColumns(table, i === 0 ? words : 1)).join('\n\n');
 }
@@ -41,29 +41,37 @@ export function asMarkdown(outcomes: readonly Outcome[], circumstances: Circumst
   return [
     '# What the gateway costs, and how long it takes',
     'Written by `npm run bench`, not by hand.',
-    markdownTable(['', ''], circumstances, 2),
+    markdownTable(['measured with', ''], circumstances, 2),
     howToRead,
-    markdownTable([...titles, ''], cells, words),
+    markdownTable([...titles, 'note'], cells, words),
     ...notes.map((note, i) => `[${i + 1}] ${note}`),
     '## What does not vary',
     'Another number fails the run.',
-    markdownTable(['', 'found', 'expected'], counts, 1),
+    markdownTable(['count', 'found', 'expected'], counts, 1),
     ...leftOutOf(outcomes),
     ...faultsIn(outcomes).map((fault) => `**${fault}**`),
   ].join('\n\n');
 }
 
-const titles = ['row', 'ours', 'against', 'metric', 'ours', 'theirs', 'ratio', 'least - most', 'goal', ''];
+const titles = ['row', 'ours', 'against', 'metric', 'ours', 'theirs', 'ratio', 'least - most', 'goal', 'met'];
 /** How many of the titles head a column of words. */
 const words = 4;
 
 const howToRead = `## How to read it
 
-A time alone says nothing on a machine that others use: what counts is the **ratio**, ours by theirs. It is taken in every
-round, of two figures that were measured one right after the other, in the opposite order in every other round; the median of the rounds stands in
-the table, and beside it the least and the most. A first round does not count. A goal is held against the median; one that is missed is told as such.
-What is measured is the minified bundle that is deployed, in a process of its own, which tells its own time and CPU (user and system);
-what it talks to, the broker or stand-ins of DynamoDB and @connections, are other processes on the same machine.`;
+A time alone says nothing on a machine that others use: what counts is the **ratio**, ours by theirs. The rivals of a
+row take turns, one at a time, all of them in every round and in the opposite order in every other one. A ratio is
+that of a round's two figures; the median of the rounds stands in the table, and beside it the least and the most. A
+first round counts for no figure, but its losses count; of memory there is none, and each process is measured twice. A
+goal is held against the median, and one that is missed is told as such.
+
+Of time, CPU and memory less is better: a goal is \`<=\`. Of msg/s and replies/s more is better: a goal is \`>=\`.
+
+What is measured is the minified bundle that is deployed, in a process of its own, which tells its own time and CPU
+(user and system); the broker, and the stand-ins of DynamoDB and @connections, are other processes on the same
+machine. Two groups of rows are not of a function alone. A round trip goes through the whole local stack or NestJS
+gateway, on the Node of the local stack, by the clock of its clients. Reply shards have an event source mapping before
+each consumer, and the clock is that of @connections.`;
 
 function rowsOf(outcomes: readonly Outcome[]): Row[] {
   return outcomes.flatMap((outcome) => ('result' in outcome ? outcome.result.rows : []));
@@ -79,7 +87,7 @@ function cellsOf(row: Row): string[] {
     row.row,
     row.ours,
     row.against,
-    `${row.metric}, ${row.unit}`,
+    row.metric === row.unit ? row.metric : `${row.metric}, ${row.unit}`,
     figure(ours),
     figure(theirs),
     times(ratio),
@@ -87,6 +95,11 @@ function cellsOf(row: Row): string[] {
     row.goal === undefined ? '' : 'atMost' in row.goal ? `<= ${row.goal.atMost}` : `>= ${row.goal.atLeast}`,
     met === undefined ? '' : met ? 'met' : 'MISSED',
   ];
+}
+
+/** As all numbers are told: 10,000. */
+export function thousands(value: number): string {
+  return value.toLocaleString('en-US');
 }
 
 /** Three digits that count. */

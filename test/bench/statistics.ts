@@ -2,11 +2,14 @@ import type { Row } from './bench';
 
 /** What the figures of many rounds come to. */
 
-export interface Comparison {
+interface Comparison {
   /** Medians of the rounds. */
   ours: number;
   theirs: number;
-  /** The median of the rounds' ratios, not the ratio of the medians: what slowed a round down slowed both of its figures. */
+  /**
+   * The median of the rounds' ratios, not the ratio of the medians: what slowed a round down slowed both of its
+   * figures.
+   */
   ratio: number;
   leastRatio: number;
   mostRatio: number;

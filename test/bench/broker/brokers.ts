@@ -36,6 +36,11 @@ export async function startEmbedded(): Promise<MeasuredBroker> {
   };
 }
 
+/** A RabbitMQ where there is one, and else the embedded broker. */
+export async function brokerOf({ amqpUrl }: { amqpUrl: string | undefined }): Promise<MeasuredBroker> {
+  return amqpUrl === undefined ? startEmbedded() : rabbitmqAt(amqpUrl);
+}
+
 export function rabbitmqAt(url: string): MeasuredBroker {
   return { name: 'RabbitMQ', url, pid: pidAt(url), close: async () => undefined };
 }

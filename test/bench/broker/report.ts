@@ -53,7 +53,9 @@ export function startLine(startsMs: readonly number[]): string {
   return `start until a first client has a channel, in new processes, ms: ${times}   ${verdict(met)}`;
 }
 
-export const goalsLine = `goals: at least ${GOALS.throughputRatio} times RabbitMQ's throughput at a lower p50, less than ${GOALS.memoryRatio} of its memory, a start below ${GOALS.startMs} ms`;
+export const goalsLine =
+  `goals: at least ${GOALS.throughputRatio} times RabbitMQ's throughput at a lower p50, ` +
+  `less than ${GOALS.memoryRatio} of its memory, a start below ${GOALS.startMs} ms`;
 
 function speedCells({ workload, rounds }: SpeedRow): string[] {
   const throughput = valuesOf(rounds, ({ perSecond }) => perSecond);

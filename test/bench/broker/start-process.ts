@@ -2,7 +2,10 @@ import { performance } from 'node:perf_hooks';
 import { startBroker } from '../../../infra/local/broker/broker';
 import { openRawClient } from './raw-client';
 
-/** Starts a broker in this process, where nothing is warm yet, and says after how many milliseconds a client has a channel. */
+/**
+ * Starts a broker in this process, where nothing is warm yet, and says after how many milliseconds a client has a
+ * channel.
+ */
 
 async function main(): Promise<void> {
   const start = performance.now();

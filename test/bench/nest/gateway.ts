@@ -24,11 +24,11 @@ import { lastValueFrom } from 'rxjs';
 
 /**
  * The NestJS gateway that this product replaces: Socket.IO in front, an RMQ client to the queue of the services, an RMQ
- * microservice on the queue of replies, and between them a map of the sockets of this process. Environment: PORT, AMQP_URL,
- * API_QUEUE, WS_QUEUE, and PROMISE. `none` is as people run it, with Nest's defaults: a message is acknowledged to the
- * client as soon as Nest has it, is not persistent, and a reply is off the queue before it is emitted. `same` is what the
- * same promise takes here: persistent, acknowledged to the client once RabbitMQ has confirmed it, and a reply acknowledged
- * once it is emitted.
+ * microservice on the queue of replies, and between them a map of the sockets of this process. Environment: PORT,
+ * AMQP_URL, API_QUEUE, WS_QUEUE, and PROMISE. `none` is as people run it, with Nest's defaults: a message is
+ * acknowledged to the client as soon as Nest has it, is not persistent, and a reply is off the queue before it is
+ * emitted. `same` is what the same promise takes here: persistent, acknowledged to the client once RabbitMQ has
+ * confirmed it, and a reply acknowledged once it is emitted.
  */
 const { PORT = '', AMQP_URL = '', API_QUEUE = '', WS_QUEUE = '', PROMISE = 'none' } = process.env;
 const keeps = PROMISE === 'same';

@@ -9,8 +9,8 @@ import amqp from 'amqplib';
 import { z } from 'zod';
 
 /**
- * The consumer as it is mostly written: the SDK as it comes, its document client, zod. All posts at once, in no order; who is
- * gone leaves the table, and what else fails becomes a dead letter.
+ * The consumer as it is mostly written: the SDK as it comes, its document client, zod. All posts at once, in no order;
+ * who is gone leaves the table, and what else fails becomes a dead letter.
  */
 
 const env = z

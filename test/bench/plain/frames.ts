@@ -1,4 +1,7 @@
-/** The frames in an event of Amazon MQ, as simply as can be: replies that NestJS services emit, and nothing that is not so. */
+/**
+ * The frames in an event of Amazon MQ, as simply as can be: replies that NestJS services emit, and nothing that is not
+ * so.
+ */
 
 export interface Frame {
   connectionId: string;

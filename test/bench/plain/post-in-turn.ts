@@ -1,7 +1,10 @@
 import { ApiGatewayManagementApiClient, PostToConnectionCommand } from '@aws-sdk/client-apigatewaymanagementapi';
 import { type Frame, framesOf, type Replies } from './frames';
 
-/** Posts to each connection one after another and to all connections at once, with the SDK's client as it comes: in order. */
+/**
+ * Posts to each connection one after another and to all connections at once, with the SDK's client as it comes: in
+ * order.
+ */
 
 const api = new ApiGatewayManagementApiClient({ endpoint: process.env.MANAGEMENT_ENDPOINT as string });
 

@@ -3,8 +3,8 @@ import { Pool } from 'undici';
 import { framesOf, type Replies } from './frames';
 
 /**
- * Posts all at once, in no order, with little more than a socket needs: undici, and Signature Version 4 in a few lines. As
- * fast as it can be done; it knows of no failure but a status.
+ * Posts all at once, in no order, with little more than a socket needs: undici, and Signature Version 4 in a few lines.
+ * As fast as it can be done; it knows of no failure but a status.
  */
 
 const { MANAGEMENT_ENDPOINT = '', AWS_REGION = '', AWS_ACCESS_KEY_ID = '' } = process.env;
@@ -28,6 +28,8 @@ async function post(connectionId: string, text: string): Promise<void> {
   if (statusCode !== 200) throw new Error(`@connections answered ${statusCode}`);
 }
 
+const algorithm = 'AWS4-HMAC-SHA256';
+
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html */
 function signed(path: string, body: string): Record<string, string> {
   const time = new Date().toISOString().replace(/[:-]|\.\d{3}/g, '');
@@ -36,12 +38,12 @@ function signed(path: string, body: string): Record<string, string> {
   const lines = `host:${host}\nx-amz-date:${time}\nx-amz-security-token:${AWS_SESSION_TOKEN}\n`;
   const scope = `${day}/${AWS_REGION}/execute-api/aws4_request`;
   const canonical = `POST\n${path}\n\n${lines}\n${names}\n${sha256(body)}`;
-  const signature = hmac(keyOf(day), `AWS4-HMAC-SHA256\n${time}\n${scope}\n${sha256(canonical)}`).toString('hex');
+  const signature = hmac(keyOf(day), `${algorithm}\n${time}\n${scope}\n${sha256(canonical)}`).toString('hex');
   return {
     'content-type': 'application/octet-stream',
     'x-amz-date': time,
     'x-amz-security-token': AWS_SESSION_TOKEN,
-    authorization: `AWS4-HMAC-SHA256 Credential=${AWS_ACCESS_KEY_ID}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
+    authorization: `${algorithm} Credential=${AWS_ACCESS_KEY_ID}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
   };
 }
 

@@ -2,7 +2,8 @@ import { connect } from 'amqplib';
 
 /**
  * The service behind every gateway: echoes each request as a reply in Nest's event style, and acknowledges the request
- * once RabbitMQ has confirmed the reply. Environment: AMQP_URL, and QUEUES, `{"<queue of requests>": "<queue of replies>"}`.
+ * once RabbitMQ has confirmed the reply. Environment: AMQP_URL, and QUEUES, `{"<queue of requests>": "<queue of
+ * replies>"}`.
  */
 const { AMQP_URL = '', QUEUES = '{}' } = process.env;
 

@@ -1,8 +1,8 @@
 import { deleteQueues, openChannel, queueNames } from '../../helpers/amqp';
 import { type Bench, metricOf, type Row } from '../bench';
-import { startEmbedded } from '../broker/brokers';
+import { brokerOf } from '../broker/brokers';
 import { startBundles } from '../bundles';
-import { lifecycleEvent, repliesEvent, sendEvent } from '../events';
+import { connectionId, lifecycleEvent, repliesEvent, sendEvent } from '../events';
 import { startFakeAws } from '../fake-aws';
 import { functionEnv, coldStart as start } from '../measured';
 import { interleaved, type Turn } from '../rounds';
@@ -14,21 +14,26 @@ export const coldStart: Bench = {
   about: 'a new process, from its start until it has answered its first event',
 
   async run({ quick, rounds, amqpUrl, node }) {
-    const broker = amqpUrl === undefined ? await startEmbedded() : { url: amqpUrl, close: async () => undefined };
+    const broker = await brokerOf({ amqpUrl });
     const [bundles, aws, client] = await Promise.all([startBundles(), startFakeAws(), openChannel(broker.url)]);
     const { apiQueue } = queueNames();
     await client.channel.assertQueue(apiQueue, { durable: true });
     try {
-      const connectionId = 'L0SM9cOFvHcCIhw=';
-      const message = sendEvent(connectionId, 1024);
-      const connect = lifecycleEvent('CONNECT', connectionId);
-      const replies = repliesEvent([connectionId]);
+      let starts = 0;
+      // Each start is of another connection: what is asked of AWS again is known by that.
+      const newConnection = () => {
+        starts += 1;
+        return connectionId(starts);
+      };
+      const message = () => sendEvent(newConnection(), 1024);
+      const connect = () => lifecycleEvent('CONNECT', newConnection());
+      const replies = () => repliesEvent([newConnection()]);
       const env = functionEnv({ awsUrl: aws.url, amqpUrl: broker.url, apiQueue });
       const startsEach = quick ? 1 : startsEachRound;
       const turn =
-        (bundle: string, event: unknown): Turn =>
+        (bundle: string, event: () => unknown): Turn =>
         async () => {
-          const { ms, cpuUs } = await start(node, bundle, event, env);
+          const { ms, cpuUs } = await start(node, bundle, event(), env);
           return { time: ms, CPU: cpuUs / 1000 };
         };
       const plain = (name: string) => bundles.plain(`test/bench/plain/${name}.ts`);
@@ -45,7 +50,7 @@ export const coldStart: Bench = {
         plainConnect: turn(plainConnect, connect),
         consumer: turn(bundles.packaged('consumer'), replies),
         plainConsumer: turn(plainConsumer, replies),
-        empty: turn(empty, {}),
+        empty: turn(empty, () => ({})),
       });
 
       const rowsOf = (
@@ -102,9 +107,11 @@ function mediansOf(size: number, figures: readonly number[]): number[] {
 
 const notes = {
   amqplib:
-    'A bundle of amqplib and nothing else, with noDelay: it connects and publishes 1 KB, persistent and confirmed. `send` also asks ' +
-    'DynamoDB whether the connection is in a session. Time and CPU count from the start of the process, the start of Node included.',
+    'A bundle of amqplib and nothing else, with noDelay: it connects and publishes 1 KB, persistent and confirmed. ' +
+    '`send` also asks DynamoDB whether the connection is in a session. Both are given the URL of the broker in the clear ' +
+    'and speak plain TCP; deployed, `send` first reads its secret and speaks TLS. Time and CPU count from the start of ' +
+    'the process, the start of Node included.',
   plain:
-    'test/bench/plain: the SDK as it comes, its document client, zod, and in the consumer amqplib; bundled and minified as ours are, ' +
-    'without what infra/build.ts does about the SDK.',
+    'test/bench/plain: the SDK as it comes, its document client, zod, and in the consumer amqplib; bundled and minified ' +
+    'as ours are, without what infra/build.ts does about the SDK.',
 };

@@ -14,15 +14,14 @@ export const connectAndDisconnect: Bench = {
   async run({ quick, rounds, node }) {
     const clients = quick ? 50 : 500;
     const [bundles, aws, theirAws] = await Promise.all([startBundles(), startFakeAws(), startFakeAws()]);
-    const start = (files: string[], awsUrl: string) =>
-      startMeasured(node, files, functionEnv({ awsUrl, amqpUrl: 'amqp://127.0.0.1:1' }));
+    const start = (files: string[], awsUrl: string) => startMeasured(node, files, functionEnv({ awsUrl }));
     const names = ['connect', 'disconnect'];
     const plain = await Promise.all(names.map((name) => bundles.plain(`test/bench/plain/${name}.ts`)));
     const [ours, theirs] = await Promise.all([start(names.map(bundles.packaged), aws.url), start(plain, theirAws.url)]);
     try {
       let called = 0;
       const turn = (rival: MeasuredProcess) => async () => {
-        const { ms, cpuUs } = await rival.call(comings(clients));
+        const { ms, cpuUs } = await rival.call(visits(clients));
         if (rival === ours) called += clients;
         return { time: (ms * 1000) / clients, CPU: cpuUs / clients };
       };
@@ -54,8 +53,8 @@ export const connectAndDisconnect: Bench = {
   },
 };
 
-/** Of clients that come and go one after another. */
-function comings(clients: number): Call[] {
+/** A connect and a disconnect of each client, one after another. */
+function visits(clients: number): Call[] {
   return Array.from({ length: clients }, () => `${randomBytes(11).toString('base64')}`).flatMap((connectionId) => [
     [0, lifecycleEvent('CONNECT', connectionId)],
     [1, lifecycleEvent('DISCONNECT', connectionId)],
@@ -63,5 +62,5 @@ function comings(clients: number): Call[] {
 }
 
 const note =
-  'test/bench/plain: the same two handlers with DynamoDBDocumentClient and zod, without conditions, logs and metrics. A stand-in of ' +
-  'DynamoDB answers at once. Of both together, of one client.';
+  'test/bench/plain: the same two handlers with DynamoDBDocumentClient and zod, without conditions, logs and ' +
+  'metrics. A stand-in of DynamoDB answers at once. Of both together, of one client.';

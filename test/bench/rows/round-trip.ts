@@ -4,12 +4,13 @@ import { freePorts } from '../../helpers/ports';
 import { startStack } from '../../helpers/stack';
 import { type Bench, type BenchContext, metricOf, type Result, type Row } from '../bench';
 import { type Program, startProgram } from '../program';
-import type { Crowd, Question, TurnFigures } from '../round-trip/crowd';
-import { type Figures, interleaved, type Rounds } from '../rounds';
+import type { TurnFigures } from '../round-trip/client';
+import type { Crowd, Question } from '../round-trip/crowd';
+import { interleaved, type Rounds } from '../rounds';
 
 /**
- * The local stack as `npm start` runs it, against the NestJS gateway that it replaces, as people run that, and made to keep
- * the same promise: all on one RabbitMQ, before one service, to the same crowd of clients.
+ * The local stack as `npm start` runs it, against the NestJS gateway that it replaces, as people run that, and made to
+ * keep the same promise: all on one RabbitMQ, before one service, to the same crowd of clients.
  */
 
 /** The largest first, to warm the gateways up: V8 has more to compile of the stack than of any other. */
@@ -17,6 +18,12 @@ const crowdSizes = [100, 10, 1];
 const [turnMs, warmUpMs] = [2000, 10_000];
 const rivals = ['ours', 'same', 'asRun'] as const;
 type Rival = (typeof rivals)[number];
+
+interface Taken {
+  rival: Rival;
+  clients: number;
+  figures: TurnFigures;
+}
 
 interface Gateway {
   speaks: Crowd['speaks'];
@@ -64,21 +71,25 @@ async function run({ quick, rounds, amqpUrl = '' }: BenchContext): Promise<Resul
       asRun: await startNest('asRun', 'none'),
     };
     const crowd = await start('test/bench/round-trip/crowd.ts', {});
-    const talk = (rival: Rival, clients: number, ms: number) =>
-      crowd.ask<TurnFigures>({ turn: `${rival} ${clients}`, ms } satisfies Question);
+    // Of all turns, also of those whose time does not count: a message is lost whenever it is.
+    const taken: Taken[] = [];
+    const takeTurn = async (rival: Rival, clients: number, ms: number) => {
+      const figures = await crowd.ask<TurnFigures>({ turn: `${rival} ${clients}`, ms } satisfies Question);
+      taken.push({ rival, clients, figures });
+      return figures;
+    };
     for (const clients of crowdSizes) {
       for (const rival of rivals) {
         await crowd.ask({ open: { name: `${rival} ${clients}`, clients, ...gateways[rival] } } satisfies Question);
       }
     }
-    if (!quick) for (const rival of rivals) await talk(rival, Math.max(...crowdSizes), warmUpMs);
+    if (!quick) for (const rival of rivals) await takeTurn(rival, Math.max(...crowdSizes), warmUpMs);
     const results: Result[] = [];
     for (const clients of crowdSizes) {
-      const turn = (rival: Rival) => async (): Promise<Figures> => {
-        const figures = await talk(rival, clients, quick ? 1000 : turnMs);
-        return { ...figures, perSecond: figures.replies / (figures.ms / 1000) };
-      };
-      results.unshift(resultOf(clients, await interleaved(rounds, eachRival(turn))));
+      const turn = (rival: Rival) => () => takeTurn(rival, clients, quick ? 1000 : turnMs);
+      const measured = await interleaved(rounds, eachRival(turn));
+      const ofCrowd = taken.filter((each) => each.clients === clients);
+      results.unshift(resultOf(clients, measured, ofCrowd));
     }
     return { rows: results.flatMap(({ rows }) => rows), counts: results.flatMap(({ counts }) => counts) };
   } finally {
@@ -90,12 +101,17 @@ function eachRival<T>(of: (rival: Rival) => T): Record<Rival, T> {
   return { ours: of('ours'), same: of('same'), asRun: of('asRun') };
 }
 
-function resultOf(clients: number, figures: Rounds<Rival>): Result {
+function resultOf(clients: number, figures: Rounds<Rival>, taken: readonly Taken[]): Result {
   const crowd = `round trip, ${clients} ${clients === 1 ? 'client' : 'clients'}`;
-  const total = (rival: Rival, metric: string) => sum(metricOf(figures[rival], metric));
-  const fate = (rival: Rival) => {
-    const refused = total(rival, 'refused');
-    return `${total(rival, 'lost')} of ${total(rival, 'acked')} lost${refused > 0 ? `, ${refused} refused` : ''}`;
+  const turnsOf = (rival: Rival) => taken.flatMap((each) => (each.rival === rival ? each.figures : []));
+  const total = (rival: Rival, what: string) => sum(metricOf(turnsOf(rival), what));
+  const account = (rival: Rival) => {
+    const others = (['refused', 'unacked', 'misdelivered', 'duplicates'] as const)
+      .map((what) => [total(rival, what), what] as const)
+      .filter(([count]) => count > 0);
+    return [`${total(rival, 'lost')} of ${total(rival, 'acked')} lost`, ...others.map((each) => each.join(' '))].join(
+      ', ',
+    );
   };
   const row = (rival: Rival, metric: 'perSecond' | 'p50Ms' | 'p99Ms'): Row => {
     const goal = rival === 'same' ? goals[`${metric} ${clients}`] : undefined;
@@ -108,13 +124,21 @@ function resultOf(clients: number, figures: Rounds<Rival>): Result {
       ourFigures: metricOf(figures.ours, metric),
       theirFigures: metricOf(figures[rival], metric),
       ...(goal === undefined ? {} : { goal }),
-      note: `1 KB each way; ours: ${fate('ours')}; theirs: ${fate(rival)}`,
+      note: `1 KB each way; in all rounds ours: ${account('ours')}; theirs: ${account(rival)}`,
     };
   };
   const rows = (['same', 'asRun'] as const).flatMap((rival) =>
     (['perSecond', 'p50Ms', 'p99Ms'] as const).map((metric) => row(rival, metric)),
   );
-  return { rows, counts: [{ count: `${crowd}: lost`, found: total('ours', 'lost'), expected: 0 }] };
+  const silentTurns = turnsOf('ours').filter(({ acked }) => acked === 0).length;
+  // Not the duplicates: a post that is slow to be answered is made again, and a reply is promised at least once.
+  const counts = [
+    { count: `${crowd}: lost`, found: total('ours', 'lost') },
+    { count: `${crowd}: refused or never acknowledged`, found: total('ours', 'refused') + total('ours', 'unacked') },
+    { count: `${crowd}: replies to the wrong client`, found: total('ours', 'misdelivered') },
+    { count: `${crowd}: turns without an acknowledged message`, found: silentTurns },
+  ];
+  return { rows, counts: counts.map((each) => ({ ...each, expected: 0 })) };
 }
 
 const goals: Record<string, Row['goal']> = { 'perSecond 100': { atLeast: 0.8 }, 'p50Ms 1': { atMost: 1.5 } };

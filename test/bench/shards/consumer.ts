@@ -1,8 +1,8 @@
 import { startMapping } from '../../../infra/local/event-source/mapping';
 
 /**
- * The event source mapping of one queue, and the packaged consumer behind it, as a process of its own. Environment: that of
- * the consumer, QUEUE, and BUNDLE, the path of the consumer.
+ * The event source mapping of one queue, and the packaged consumer behind it, as a process of its own. Environment:
+ * that of the consumer, QUEUE, and BUNDLE, the path of the consumer.
  */
 const { AMQP_URL = '', QUEUE = '', BUNDLE = '' } = process.env;
 
