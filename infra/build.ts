@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type BuildOptions, build, context, type OutputFile, type Plugin } from 'esbuild';
-import { withoutUnspokenMethods } from './amqplib';
+import { leanAmqplib } from './amqplib';
 
 /**
  * The bundles of the functions: `functions/<name>.ts` becomes `dist/<name>.js`, one CommonJS file that needs nothing
@@ -101,7 +101,7 @@ export async function bundleOptions(
       ...functions.map((file) => ({ in: join('functions', file), out: basename(file, '.ts') })),
       ...late.map((name) => ({ in: join('lib', `${name}.ts`), out: join('late', name) })),
     ],
-    plugins: [leftInFilesOfTheirOwn(late), withoutUnspokenMethods],
+    plugins: [leftInFilesOfTheirOwn(late), leanAmqplib],
     // A running stack and a packaging do not take each other's.
     outdir: minify ? 'dist' : localFolder,
     bundle: true,

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AwsCredentials, credentialsFromEnv, endpointFromEnv, regionFromEnv } from './aws-env';
 import { fullJitterMs } from './backoff';
-import { type HttpAnswer, httpPost } from './http';
+import { type Answer, HttpError, httpClient } from './http';
 import { isObject, parseJson } from './json';
-import { reasonOf } from './reason';
 import { signerFor } from './sign';
 
 /**
@@ -98,7 +97,7 @@ export function awsClient<Operations extends Shapes<Operations>>(
   const region = config.region ?? regionFromEnv();
   const url = new URL(config.endpoint ?? endpointFromEnv(variable) ?? endpointOf(name, region));
   const sign = signerFor({ service: name, region, credentials: config.credentials ?? credentialsFromEnv() });
-  const post = httpPost(url);
+  const send = httpClient(url);
   const same = { host: url.host, 'content-type': `application/x-amz-json-${jsonVersion}` };
   // The first signature of a process takes milliseconds, and while a function starts Lambda gives it more CPU than for an event.
   sign({ method: 'POST', path: url.pathname, headers: same });
@@ -110,7 +109,8 @@ export function awsClient<Operations extends Shapes<Operations>>(
       for (let tried = 1; ; tried += 1) {
         // Anew each time: a signature is good for five minutes.
         const signed = sign({ method: 'POST', path: url.pathname, headers, body });
-        const outcome = outcomeOf(await post(signed, body, { headMs, signal }));
+        const request = { method: 'POST', path: url.pathname, headers: signed, body };
+        const outcome = outcomeOf(await send(request, { headMs, signal }).catch((error: HttpError) => error));
         if (outcome.result === 'done') return outcome.output;
         const { error, again } = outcome;
         if (again === 'never' || tried === attempts || signal.aborted) throw error;
@@ -122,11 +122,13 @@ export function awsClient<Operations extends Shapes<Operations>>(
   };
 }
 
-function outcomeOf(answer: HttpAnswer): Outcome {
-  if (answer.result === 'failed') {
-    return { result: 'failed', error: noAnswer(answer.error), again: answer.wasKept ? 'atOnce' : 'soon' };
+function outcomeOf(answer: Answer | HttpError): Outcome {
+  const failure = answer instanceof HttpError ? answer : answer.cutOff;
+  if (failure !== undefined) {
+    const { code, name, message, wasKept } = failure;
+    return { result: 'failed', error: new AwsError(code ?? name, 0, message), again: wasKept ? 'atOnce' : 'soon' };
   }
-  const { status, text } = answer;
+  const { status, text } = answer as Answer;
   const output = parseJson(text);
   if (status === 200 && isObject(output)) return { result: 'done', output };
   const error = errorOf(status, output);
@@ -134,12 +136,6 @@ function outcomeOf(answer: HttpAnswer): Outcome {
   // A 200 that cannot be read is not the service's.
   const isPassing = status >= 500 || status === 408 || status === 200;
   return { result: 'failed', error, again: isPassing ? 'soon' : 'never' };
-}
-
-function noAnswer(error: NodeJS.ErrnoException): AwsError {
-  const { name, code } = error;
-  // That of an aborted signal is a number.
-  return new AwsError(typeof code === 'string' ? code : name, 0, reasonOf(error));
 }
 
 /** DynamoDB writes a name as `com.amazonaws.dynamodb.v20120810#ThrottlingException`; a proxy writes a page. */

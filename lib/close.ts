@@ -1,4 +1,4 @@
-import type { Answer } from './http1';
+import type { Answer } from './http';
 import { type ManagementClientConfig, managementClient } from './management-client';
 
 /**

@@ -124,7 +124,7 @@ export function openClose(): Close | undefined {
 export function openPublisher(): Publisher {
   const { AMQP_URL, AMQP_SECRET_ARN } = readConfig(['AMQP_URL', 'AMQP_SECRET_ARN']);
   const publisher = new AmqpPublisher(brokerAt(AMQP_URL, AMQP_SECRET_ARN));
-  // serverless-offline has signals of its own, and loads the functions again and again.
+  // The local stack has signals of its own, and loads a function again after each change.
   if (!process.env.IS_OFFLINE) closeOnSigterm(publisher);
   return publisher;
 }
@@ -143,7 +143,7 @@ export function openSender(log: Log, metrics: Metrics): SessionSender {
     style: REQUEST_STYLE,
   };
   const publisher = openPublisher();
-  // A function is started for a message that waits already; only serverless-offline loads it for none.
+  // AWS loads a function for a message that waits already. Locally the broker may not be there yet.
   if (!process.env.IS_OFFLINE) publisher.prepare();
   return createSessionSender(createSender(publisher, target, metrics), {
     memberships: rememberedMemberships(openConnections().membership),

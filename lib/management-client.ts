@@ -4,7 +4,7 @@ import {
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import { type AwsCredentials, credentialsFromEnv, regionFromEnv } from './aws-env';
-import { type Answer, http1 } from './http1';
+import { type Answer, httpClient } from './http';
 import { signerFor } from './sign';
 
 /**
@@ -32,11 +32,11 @@ export function managementClient(endpoint: string, config: ManagementClientConfi
   const url = new URL(endpoint);
   const write = writer(url, region);
   const sign = signerFor({ service: 'execute-api', region, credentials });
-  const send = http1(url);
+  const send = httpClient(url);
   const call = async (command: Command, timeoutMs: number) => {
     const { method, path, headers, body = '' } = await write(command);
     const signed = sign({ method, path, headers: { ...headers, host: url.host }, body });
-    return send({ method, path, headers: signed, body }, timeoutMs);
+    return send({ method, path, headers: signed, body }, { headMs: timeoutMs });
   };
   // The first takes longer than fifty others: here it is over with while the function starts, when it has more CPU.
   // Where the SDK is not what it was, the function does not start, and replies stay in their queue.

@@ -1,4 +1,4 @@
-import type { Answer } from './http1';
+import type { Answer } from './http';
 import { isObject, parseJson } from './json';
 import { type ManagementClientConfig, managementClient } from './management-client';
 import { reasonOf } from './reason';
@@ -57,9 +57,9 @@ function outcomeOf(answer: Answer): PostOutcome {
 const longestReason = 500;
 
 /** `ForbiddenException: Forbidden` */
-function wordsOf({ status, head, body }: Answer): string {
+function wordsOf({ status, head, text }: Answer): string {
   const [, name = `API Gateway answered ${status}`] = /\r\nx-amzn-errortype: *([\w.]+)/i.exec(head) ?? [];
-  const error = parseJson(body);
-  const message = isObject(error) && typeof error.message === 'string' ? error.message : body;
+  const error = parseJson(text);
+  const message = isObject(error) && typeof error.message === 'string' ? error.message : text;
   return `${name}: ${message}`.slice(0, longestReason);
 }

@@ -15,17 +15,14 @@ export type Measurement = {
   cpuUs: number;
 };
 
-type WarmMeasurement = Measurement & {
-  /** Resident, after the calls and a collection of garbage. */
-  rssBytes: number;
-};
-
 /** `[number of the bundle, event]` */
 export type Call = readonly [bundle: number, event: unknown];
 
 export interface MeasuredProcess {
   /** One after another, or `atOnce` together and then the next; rejects when one fails or is refused. */
-  call(calls: readonly Call[], atOnce?: number): Promise<WarmMeasurement>;
+  call(calls: readonly Call[], atOnce?: number): Promise<Measurement>;
+  /** Resident, after a collection of garbage. */
+  rssBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -47,7 +44,11 @@ export async function startMeasured(
   return {
     async call(calls, atOnce = 1) {
       child.send({ calls, atOnce });
-      return (await answerOf(child)) as WarmMeasurement;
+      return (await answerOf(child)) as Measurement;
+    },
+    async rssBytes() {
+      child.send({});
+      return ((await answerOf(child)) as { rssBytes: number }).rssBytes;
     },
     async close() {
       if (!child.connected) return;

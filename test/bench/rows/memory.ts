@@ -46,7 +46,7 @@ function ofLambda(memoryMb: number): Pick<WarmProcess, 'flags' | 'note'> {
   };
 }
 
-/** Garbage is collected after as many. */
+/** As many are handed over together. */
 const messagesEach = 1000;
 /** A process of each takes most of a minute. */
 const mostRounds = 2;
@@ -102,11 +102,8 @@ async function residentMbAfter(
   from: number,
   to: number,
 ): Promise<number> {
-  let residentBytes = 0;
-  for (let first = from; first < to; first += messagesEach) {
-    ({ rssBytes: residentBytes } = await process.call(callsFor(first), atOnce));
-  }
-  return residentBytes / 1e6;
+  for (let first = from; first < to; first += messagesEach) await process.call(callsFor(first), atOnce);
+  return (await process.rssBytes()) / 1e6;
 }
 
 function sends(first: number): Call[] {

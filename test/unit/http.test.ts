@@ -6,8 +6,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { http1, type Send } from '../../lib/http1';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { httpClient, type Send } from '../../lib/http';
 import { cert, key } from '../helpers/certificate';
 import { closeServer } from '../helpers/http-server';
 import { root } from '../helpers/stack';
@@ -15,7 +15,7 @@ import { root } from '../helpers/stack';
 /** What a server says byte by byte, which one of `node:http` never would. */
 
 const request = { method: 'POST', path: '/', headers: { host: 'h' }, body: 'grüße' };
-const timeoutMs = 1000;
+const times = { headMs: 1000 };
 
 let server: Server | undefined;
 let sockets: Socket[] = [];
@@ -35,7 +35,7 @@ async function sendTo(answer: (socket: Socket, request: string) => void): Promis
     socket.on('data', (text) => answer(socket, String(text)));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return http1(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/stage`));
+  return httpClient(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/stage`));
 }
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}';
@@ -47,9 +47,9 @@ describe('a request by HTTP/1.1', () => {
       seen.push(text);
       socket.write(ok);
     });
-    const answer = { status: 200, head: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n', body: '{}' };
-    expect(await send(request, timeoutMs)).toEqual(answer);
-    expect(await send({ ...request, method: 'DELETE', body: '' }, timeoutMs)).toEqual(answer);
+    const answer = { status: 200, head: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n', text: '{}' };
+    expect(await send(request, times)).toEqual(answer);
+    expect(await send({ ...request, method: 'DELETE', body: '' }, times)).toEqual(answer);
     expect(seen).toEqual([
       'POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 7\r\n\r\ngrüße',
       'DELETE / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n',
@@ -67,27 +67,26 @@ describe('a request by HTTP/1.1', () => {
         await new Promise(setImmediate);
       }
     });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 403, body });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 403, body });
+    expect(await send(request, times)).toMatchObject({ status: 403, text: body });
+    expect(await send(request, times)).toMatchObject({ status: 403, text: body });
     expect(sockets).toHaveLength(1);
   });
 
   test.each([
-    ['a body up to the end', 'HTTP/1.1 200 OK\r\n\r\n{}'],
     ['the wish to close', 'HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n'],
     ['an older version', 'HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n'],
     ['more than it should have', `${ok}HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n`],
   ])('takes the status, and not the connection again, from %s', async (_, text) => {
     const send = await sendTo((socket) => socket.write(text));
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200 });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200 });
+    expect(await send(request, times)).toMatchObject({ status: 200 });
+    expect(await send(request, times)).toMatchObject({ status: 200 });
     expect(sockets).toHaveLength(2);
   });
 
   test('needs no body to a 204', async () => {
     const send = await sendTo((socket) => socket.write('HTTP/1.1 204 No Content\r\n\r\n'));
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 204, body: '' });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 204, body: '' });
+    expect(await send(request, times)).toMatchObject({ status: 204, text: '' });
+    expect(await send(request, times)).toMatchObject({ status: 204, text: '' });
     expect(sockets).toHaveLength(1);
   });
 
@@ -96,7 +95,7 @@ describe('a request by HTTP/1.1', () => {
     ['a head without an end', `HTTP/1.1 200 OK\r\nx: ${'x'.repeat(70_000)}`, 'too long'],
   ])('fails on %s', async (_, text, reason) => {
     const send = await sendTo((socket) => socket.write(text));
-    await expect(send(request, timeoutMs)).rejects.toThrow(reason);
+    await expect(send(request, times)).rejects.toThrow(reason);
   });
 
   test('waits for the last of the chunks of a body, and keeps its connection', async () => {
@@ -105,9 +104,65 @@ describe('a request by HTTP/1.1', () => {
       socket.write(chunked);
       setImmediate(() => socket.write('0\r\n\r\n'));
     });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200, body: '2\r\n{}\r\n0\r\n\r\n' });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200 });
+    expect(await send(request, times)).toMatchObject({ status: 200, text: '{}' });
+    expect(await send(request, times)).toMatchObject({ status: 200 });
     expect(sockets).toHaveLength(1);
+  });
+
+  test('puts the chunks of a body together, whatever their sizes and extensions', async () => {
+    const chunks = `a;x=y\r\n${'x'.repeat(10)}\r\n1C\r\n${'\r\n\r\n'.repeat(7)}\r\n0\r\nTrailer: t\r\n\r\n`;
+    const send = await sendTo((socket) =>
+      socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`),
+    );
+    const answer = await send(request, times);
+    expect(answer.text).toBe(`${'x'.repeat(10)}${'\r\n\r\n'.repeat(7)}`);
+    expect(answer.cutOff).toBeUndefined();
+  });
+
+  test('has all of a body that ends with its connection', async () => {
+    const send = await sendTo((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n{}');
+      setImmediate(() => socket.end('{}'));
+    });
+    const answer = await send(request, times);
+    expect(answer).toMatchObject({ status: 200, text: '{}{}' });
+    expect(answer.cutOff).toBeUndefined();
+    await send(request, times);
+    expect(sockets).toHaveLength(2);
+  });
+
+  test.each([
+    ['by a length', 'Content-Length: 10\r\n\r\n{}'],
+    ['by chunks', 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n'],
+  ])('is told that more of a body was announced %s than came', async (_, text) => {
+    const send = await sendTo((socket) => socket.end(`HTTP/1.1 200 OK\r\n${text}`));
+    const answer = await send(request, times);
+    expect(answer).toMatchObject({ status: 200, cutOff: { code: 'ECONNRESET', wasKept: false } });
+  });
+
+  test('waits for a body that comes slowly as long as its signal allows, and without one as for the head', async () => {
+    const send = await sendTo((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{');
+      setTimeout(() => socket.write('}'), 300);
+    });
+    const { text, cutOff } = await send(request, { headMs: 100, signal: AbortSignal.timeout(60_000) });
+    expect({ text, cutOff }).toEqual({ text: '{}', cutOff: undefined });
+    const late = await send(request, { headMs: 100 });
+    expect(late).toMatchObject({ status: 200, text: '{', cutOff: { name: 'TimeoutError', wasKept: true } });
+  });
+
+  test('does not go where nothing was said for so long that the way there may be forgotten', async () => {
+    const send = await sendTo((socket) => socket.write(ok));
+    await send(request, times);
+    const minutes = (count: number) => Date.now() + count * 60_000;
+    const [soon, late] = [minutes(4), minutes(9.5)];
+    const now = jest.spyOn(Date, 'now').mockReturnValue(soon);
+    await send(request, times);
+    expect(sockets).toHaveLength(1);
+    now.mockReturnValue(late);
+    await send(request, times);
+    expect(sockets).toHaveLength(2);
+    now.mockRestore();
   });
 
   test('that is told of a body without an end has the head of its answer', async () => {
@@ -115,39 +170,39 @@ describe('a request by HTTP/1.1', () => {
       socket.write('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 9999999\r\n\r\n');
       socket.write('x'.repeat(70_000));
     });
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 502 });
+    expect(await send(request, times)).toMatchObject({ status: 502 });
   });
 
   test('that fails on a connection that was kept makes the others that wait be closed: they are as old', async () => {
     let isGone = false;
     const send = await sendTo((socket) => (isGone ? socket.destroy() : socket.write(ok)));
-    await Promise.all(Array.from({ length: 5 }, () => send(request, timeoutMs)));
+    await Promise.all(Array.from({ length: 5 }, () => send(request, times)));
     expect(sockets).toHaveLength(5);
     isGone = true;
-    await expect(send(request, timeoutMs)).rejects.toThrow();
+    await expect(send(request, times)).rejects.toThrow();
     isGone = false;
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200 });
+    expect(await send(request, times)).toMatchObject({ status: 200 });
     expect(sockets).toHaveLength(6);
   });
 
   test('is sent on no connection that the server has closed in the meantime', async () => {
     const send = await sendTo((socket) => socket.write(ok));
-    await send(request, timeoutMs);
+    await send(request, times);
     const [first] = sockets as [Socket];
     first.end();
     // The end has come to the other side when its own has come back.
     await once(first, 'close');
-    expect(await send(request, timeoutMs)).toMatchObject({ status: 200 });
+    expect(await send(request, times)).toMatchObject({ status: 200 });
     expect(sockets).toHaveLength(2);
   });
 
   test('fails as late as it may, in an error that says so', async () => {
     const send = await sendTo(() => undefined);
-    await expect(send(request, 50)).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect(send(request, { headMs: 50 })).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 
   test('goes to no other protocol', () => {
-    expect(() => http1(new URL('ftp://127.0.0.1'))).toThrow('neither http: nor https:');
+    expect(() => httpClient(new URL('ftp://127.0.0.1'))).toThrow('neither http: nor https:');
   });
 });
 
@@ -156,10 +211,11 @@ describe('a request by HTTPS', () => {
   async function statusesAt(url: string, trust: Record<string, string>): Promise<string> {
     const program = `
       require('tsx/cjs');
-      const { http1 } = require('./lib/http1');
-      const send = http1(new URL(process.argv[1]));
+      const { httpClient } = require('./lib/http');
+      const send = httpClient(new URL(process.argv[1]));
       const request = { method: 'POST', path: '/', headers: { host: 'h' }, body: 'x' };
-      const twice = async () => [await send(request, 5000), await send(request, 5000)].map(({ status }) => status);
+      const times = { headMs: 5000 };
+      const twice = async () => [await send(request, times), await send(request, times)].map(({ status }) => status);
       twice().then((statuses) => console.log(statuses.join()), (error) => console.log(error.message));`;
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', program, url], {
