@@ -71,9 +71,8 @@ type Outcome =
   | { result: 'done'; output: object }
   | { result: 'failed'; error: AwsError; again: keyof typeof backOff | 'never' };
 
-/** Before the next attempt: as AWS's SDKs have it, but for a connection that was closed while nobody used it. */
+/** Before the next attempt: as AWS's SDKs have it. */
 const backOff = {
-  atOnce: { pauseMs: 0, longestPauseMs: 0 },
   soon: { pauseMs: 100, longestPauseMs: 20_000 },
   later: { pauseMs: 500, longestPauseMs: 20_000 },
 };
@@ -125,8 +124,8 @@ export function awsClient<Operations extends Shapes<Operations>>(
 function outcomeOf(answer: Answer | HttpError): Outcome {
   const failure = answer instanceof HttpError ? answer : answer.cutOff;
   if (failure !== undefined) {
-    const { code, name, message, wasKept } = failure;
-    return { result: 'failed', error: new AwsError(code ?? name, 0, message), again: wasKept ? 'atOnce' : 'soon' };
+    const { code, name, message } = failure;
+    return { result: 'failed', error: new AwsError(code ?? name, 0, message), again: 'soon' };
   }
   const { status, text } = answer as Answer;
   const output = parseJson(text);

@@ -4,6 +4,8 @@ import type { Answer } from './http';
 
 /** DynamoDB answers with 16 MB at most. */
 const maxBodyChars = 20_000_000;
+/** The size of a chunk, and what may stand behind it. */
+const longestSizeLine = 1000;
 /** No head of AWS's is as long. */
 const maxHeadChars = 65_536;
 
@@ -44,7 +46,7 @@ export class AnswerReader {
 
   get isWhole(): boolean {
     if (!this.hasHead) return false;
-    if (this.#length === 'chunked') return this.#endsChunks() && dechunked(this.#body.join('')) !== undefined;
+    if (this.#length === 'chunked') return this.#mayEndChunks() && this.#chunks().end !== undefined;
     return this.#length !== 'to the end' && this.#bodyChars >= this.#length;
   }
 
@@ -55,38 +57,46 @@ export class AnswerReader {
 
   /** Whether another request may go where the answer, whole as it is, came from. */
   get isReusable(): boolean {
-    const isExact = this.#length === 'chunked' || this.#bodyChars === this.#length;
-    return isExact && !/^HTTP\/1\.0|\r\nconnection: *close/i.test(this.#head);
+    const length = this.#length === 'chunked' ? this.#chunks().end : this.#length;
+    return this.#bodyChars === length && !/^HTTP\/1\.0|\r\nconnection:[^\r]*\bclose\b/i.test(this.#head);
   }
 
   answer(): Answer {
-    const body = this.#body.join('');
-    const text = this.#length === 'chunked' ? (dechunked(body) ?? '') : body;
+    const text = this.#length === 'chunked' ? this.#chunks().text : this.#body.join('');
     return { status: this.#status, head: this.#head, text: Buffer.from(text, 'latin1').toString() };
   }
 
+  #chunks() {
+    return readChunks(this.#body.join(''));
+  }
+
   /** Whether it is worth a look at the whole. */
-  #endsChunks(): boolean {
-    return this.#body.slice(-4).join('').endsWith('\r\n\r\n');
+  #mayEndChunks(): boolean {
+    return this.#body.slice(-5).join('').includes('\r\n\r\n');
   }
 }
 
 function lengthOf(status: number, head: string): number | 'chunked' | 'to the end' {
   if (status === 204 || status === 304) return 0;
-  if (/\r\ntransfer-encoding: *chunked/i.test(head)) return 'chunked';
-  const [, length] = /\r\ncontent-length: *(\d+)/i.exec(head) ?? [];
+  if (/\r\ntransfer-encoding:[^\r]*\bchunked\b/i.test(head)) return 'chunked';
+  const [, length] = /\r\ncontent-length:[ \t]*(\d+)/i.exec(head) ?? [];
   return length === undefined ? 'to the end' : Number(length);
 }
 
-/** Undefined where the last chunk has not come. */
-function dechunked(body: string): string | undefined {
+/** @returns `end`: where the body ends, trailers included, once all of it has come. */
+function readChunks(body: string): { text: string; end?: number } {
   let text = '';
   for (let at = 0; ; ) {
-    const lineEnd = body.indexOf('\r\n', at);
-    const size = Number.parseInt(body.slice(at, lineEnd), 16);
-    if (lineEnd < 0 || Number.isNaN(size)) return undefined;
-    if (size === 0) return text;
-    text += body.slice(lineEnd + 2, lineEnd + 2 + size);
-    at = lineEnd + 2 + size + 2;
+    const [line, digits = ''] = /^([\da-f]+)[^\r]*\r\n/i.exec(body.slice(at, at + longestSizeLine)) ?? [];
+    if (line === undefined) return { text };
+    const size = Number.parseInt(digits, 16);
+    if (size === 0) {
+      // A line without anything in it, be it the first behind that of the last chunk.
+      const end = body.indexOf('\r\n\r\n', at + line.length - 2);
+      return end < 0 ? { text } : { text, end: end + 4 };
+    }
+    const from = at + line.length;
+    text += body.slice(from, from + size);
+    at = from + size + 2;
   }
 }

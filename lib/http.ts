@@ -39,25 +39,25 @@ export interface Times {
 export class HttpError extends Error {
   /** As Node has it: `ECONNRESET`. */
   readonly code: string | undefined;
-  /** Whether the connection had waited since an earlier request: the other side may have closed it before this one. */
-  readonly wasKept: boolean;
 
-  constructor(cause: NodeJS.ErrnoException, wasKept: boolean) {
+  constructor(cause: NodeJS.ErrnoException) {
     super(reasonOf(cause));
     this.name = cause.name;
     // That of an aborted signal is a number.
     this.code = typeof cause.code === 'string' ? cause.code : undefined;
-    this.wasKept = wasKept;
   }
 }
 
-/** Rejects with HttpError where there was no head of an answer. */
+/**
+ * Rejects with HttpError where there was no head of an answer. A request on a connection that had waited since an earlier one,
+ * and ends without an answer, is made again on a new one: mostly the other side had closed it before.
+ */
 export type Send = (request: Request, times: Times) => Promise<Answer>;
 
 interface Connection {
   socket: Socket;
-  /** When it had served its last request, milliseconds since 1970. */
-  keptAt?: number;
+  /** When its last request was written, milliseconds since 1970. */
+  usedAt: number;
   /** Of the request under way. */
   onText?: ((text: string) => void) | undefined;
   onEnd?: ((error?: Error) => void) | undefined;
@@ -77,70 +77,90 @@ export function httpClient(url: URL): Send {
   const idle = idleTo.get(url.origin) ?? [];
   idleTo.set(url.origin, idle);
 
-  return (request, { headMs, signal }) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new HttpError(signal.reason, false));
-      const connection = keptIn(idle) ?? connected(open(), idle);
-      const { socket } = connection;
-      const wasKept = connection.keptAt !== undefined;
-      const reader = new AnswerReader();
-      let isSettled = false;
-
-      const settle = (isReusable: boolean) => {
-        isSettled = true;
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        connection.onText = undefined;
-        connection.onEnd = undefined;
-        if (!isReusable) return void socket.destroy();
-        connection.keptAt = Date.now();
-        socket.unref();
-        idle.push(connection);
-      };
-      const succeed = () => {
-        settle(reader.isReusable);
-        resolve(reader.answer());
-      };
-      const fail = (cause: Error) => {
-        if (isSettled) return;
-        settle(false);
+  return async (request, times) => {
+    if (times.signal?.aborted) throw new HttpError(times.signal.reason);
+    const startedAt = Date.now();
+    const kept = keptIn(idle);
+    if (kept !== undefined) {
+      try {
+        return await sendOn(kept, idle, request, times);
+      } catch (error) {
         // They waited as long as this one: after a freeze each would fail in its turn.
-        if (wasKept) for (const other of idle.splice(0)) other.socket.destroy();
-        const error = new HttpError(cause, wasKept);
-        if (reader.hasHead) resolve({ ...reader.answer(), cutOff: error });
-        else reject(error);
-      };
-      connection.onText = (text) => {
-        const unreadable = reader.read(text);
-        if (unreadable !== undefined) fail(new Error(unreadable));
-        else if (reader.isWhole) succeed();
-      };
-      connection.onEnd = (error) => {
-        if (error === undefined && reader.endsWithItsConnection) succeed();
-        else fail(error ?? closedError());
-      };
-      const onLate = () => {
-        if (!reader.hasHead || signal === undefined) fail(timeoutError(headMs));
-      };
-      const onAbort = () => setImmediate(() => fail(signal?.reason));
-      // After a freeze timers come first: an answer that lies there already is read before this one counts.
-      const timer = setTimeout(() => setImmediate(onLate), headMs);
-      signal?.addEventListener('abort', onAbort);
-      socket.ref();
-      socket.write(textOf(request));
-    });
+        for (const other of idle.splice(0)) other.socket.destroy();
+        if ((error as HttpError).name === 'TimeoutError' || times.signal?.aborted) throw error;
+      }
+    }
+    const headMs = Math.max(1, times.headMs - (Date.now() - startedAt));
+    return sendOn(connected(open(), idle), idle, request, { ...times, headMs });
+  };
 }
 
 function keptIn(idle: Connection[]): Connection | undefined {
   for (let kept = idle.pop(); kept !== undefined; kept = idle.pop()) {
-    if (Date.now() - (kept.keptAt ?? 0) < longestKeptMs) return kept;
+    if (Date.now() - kept.usedAt < longestKeptMs) return kept;
     kept.socket.destroy();
   }
   return undefined;
 }
 
+/** Puts the connection back where it may serve again. */
+function sendOn(
+  connection: Connection,
+  idle: Connection[],
+  request: Request,
+  { headMs, signal }: Times,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { socket } = connection;
+    const reader = new AnswerReader();
+    let isSettled = false;
+
+    const settle = (isReusable: boolean) => {
+      isSettled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      connection.onText = undefined;
+      connection.onEnd = undefined;
+      // An answer may come before the end of its request.
+      if (!isReusable || socket.writableLength > 0) return void socket.destroy();
+      socket.unref();
+      idle.push(connection);
+    };
+    const succeed = () => {
+      settle(reader.isReusable);
+      resolve(reader.answer());
+    };
+    const fail = (cause: Error) => {
+      if (isSettled) return;
+      settle(false);
+      const error = new HttpError(cause);
+      if (reader.hasHead) resolve({ ...reader.answer(), cutOff: error });
+      else reject(error);
+    };
+    connection.onText = (text) => {
+      const unreadable = reader.read(text);
+      if (unreadable !== undefined) fail(new Error(unreadable));
+      else if (reader.isWhole) succeed();
+    };
+    connection.onEnd = (error) => {
+      if (error === undefined && reader.endsWithItsConnection) succeed();
+      else fail(error ?? closedError());
+    };
+    const onLate = () => {
+      if (!reader.hasHead || signal === undefined) fail(timeoutError(headMs));
+    };
+    const onAbort = () => setImmediate(() => fail(signal?.reason));
+    // After a freeze timers come first: an answer that lies there already is read before this one counts.
+    const timer = setTimeout(() => setImmediate(onLate), headMs);
+    signal?.addEventListener('abort', onAbort);
+    socket.ref();
+    socket.write(textOf(request));
+    connection.usedAt = Date.now();
+  });
+}
+
 function connected(socket: Socket, idle: Connection[]): Connection {
-  const connection: Connection = { socket };
+  const connection: Connection = { socket, usedAt: 0 };
   const end = (error?: Error) => {
     const at = idle.indexOf(connection);
     if (at >= 0) idle.splice(at, 1);
@@ -171,10 +191,19 @@ function opener(url: URL): () => Socket {
   let session: Buffer | undefined;
   return () => {
     const socket = connectSecure({ ...options, ...(session === undefined ? {} : { session }) });
+    let isSecure = false;
     socket.setNoDelay(true);
+    socket.on('secureConnect', () => {
+      isSecure = true;
+    });
     socket.on('session', (latest) => {
       session = latest;
     });
+    // It may have been the session that somebody did not like.
+    const forget = () => {
+      if (!isSecure) session = undefined;
+    };
+    for (const end of ['error', 'end', 'close']) socket.on(end, forget);
     return socket;
   };
 }
