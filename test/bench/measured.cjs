@@ -9,15 +9,17 @@ const context = { awsRequestId: 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef', getRemai
 /**
  * @param calls `[number of the bundle, event]` each; without them it tells what it holds
  * @param atOnce so many are begun together, and the next when all of them have been answered
+ * @param isTimed else garbage is left to Node
  */
-process.on('message', async ({ calls, atOnce }) => {
+process.on('message', async ({ calls, atOnce, isTimed }) => {
   if (calls === undefined) {
     globalThis.gc();
-    return process.send({ rssBytes: process.memoryUsage.rss() });
+    const { rss, heapUsed } = process.memoryUsage();
+    return process.send({ rssBytes: rss, heapBytes: heapUsed });
   }
   // What came with the message is nobody's garbage but ours. All garbage it must not be: with the shapes of objects that
   // are gone V8 drops the code that was compiled for them, which happens to nobody else before every turn.
-  globalThis.gc({ type: 'minor' });
+  if (isTimed) globalThis.gc({ type: 'minor' });
   const cpu = process.cpuUsage();
   const start = performance.now();
   for (let at = 0; at < calls.length; at += atOnce) await Promise.all(calls.slice(at, at + atOnce).map(call));

@@ -15,14 +15,22 @@ export type Measurement = {
   cpuUs: number;
 };
 
+/** What the process is given of the machine, and how much of it its objects take. */
+interface Memory {
+  rssBytes: number;
+  heapBytes: number;
+}
+
 /** `[number of the bundle, event]` */
 export type Call = readonly [bundle: number, event: unknown];
 
 export interface MeasuredProcess {
   /** One after another, or `atOnce` together and then the next; rejects when one fails or is refused. */
   call(calls: readonly Call[], atOnce?: number): Promise<Measurement>;
-  /** Resident, after a collection of garbage. */
-  rssBytes(): Promise<number>;
+  /** The same, of which only counts what is left of it. */
+  serve(calls: readonly Call[], atOnce: number): Promise<void>;
+  /** After a collection of garbage. */
+  memory(): Promise<Memory>;
   close(): Promise<void>;
 }
 
@@ -43,12 +51,16 @@ export async function startMeasured(
   await answerOf(child);
   return {
     async call(calls, atOnce = 1) {
-      child.send({ calls, atOnce });
+      child.send({ calls, atOnce, isTimed: true });
       return (await answerOf(child)) as Measurement;
     },
-    async rssBytes() {
+    async serve(calls, atOnce) {
+      child.send({ calls, atOnce, isTimed: false });
+      await answerOf(child);
+    },
+    async memory() {
       child.send({});
-      return ((await answerOf(child)) as { rssBytes: number }).rssBytes;
+      return (await answerOf(child)) as Memory;
     },
     async close() {
       if (!child.connected) return;
