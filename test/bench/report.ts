@@ -63,7 +63,7 @@ A time alone says nothing on a machine that others use: what counts is the **rat
 row take turns, one at a time, all of them in every round and in the opposite order in every other one. A ratio is
 that of a round's two figures; the median of the rounds stands in the table, and beside it the least and the most. A
 first round counts for no figure, but its losses count; of memory there is none, and each process is measured twice. A
-goal is held against the median, and one that is missed is told as such.
+goal is held against the median; one that is missed is told as such, and [README.md](README.md) says why it is.
 
 Of time, CPU and memory less is better: a goal is \`<=\`. Of msg/s and replies/s more is better: a goal is \`>=\`.
 

@@ -143,7 +143,10 @@ function rowsOf(shape: Shape, measured: Rounds<Rival>, allAtOnce: Seen): Row[] {
   const noted = (note: string) => (waitsInTurn(shape) ? { note } : {});
   const rows = [rowOf('all at once', 'SDK client, all at once', 'CPU', { goal: { atMost: 0.5 }, ...noted(inNoOrder) })];
   if (postMs === 0) rows.push(rowOf('undici', 'undici, all at once', 'CPU'));
-  if (waitsInTurn(shape)) rows.push(rowOf('in turn', 'SDK client, in order', 'time', { note: waiting }));
+  if (waitsInTurn(shape)) {
+    rows.push(rowOf('in turn', 'SDK client, in order', 'CPU'));
+    rows.push(rowOf('in turn', 'SDK client, in order', 'time', { note: waiting }));
+  }
   if (postMs > 0) {
     rows.push(rowOf('all at once', 'SDK client, all at once', 'time', { goal: { atMost: 0.6 }, ...noted(waiting) }));
   }
