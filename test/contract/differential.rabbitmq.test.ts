@@ -25,15 +25,20 @@ afterAll(async () => {
   await embedded.close();
 });
 
-// On a starved machine RabbitMQ's processes overtake each other: where it contradicts itself it is asked a second time.
+// On a starved machine RabbitMQ's processes overtake each other: where it contradicts itself, or says nothing (to a close
+// that crosses its own, say), it is asked a second time.
 describe.each(Object.entries(AREAS))('%s', (area, scenarios) => {
   const recorded = recordedTranscripts(area);
   const said = new Map<string, string>();
 
   test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))('%s', async (name, scenario) => {
     const known = recorded.get(name) ?? NOT_RECORDED;
-    const [first, copy] = await Promise.all([transcriptOf(scenario, rabbitmq), transcriptOf(scenario, embedded)]);
-    const original = isRecording || first === known ? first : await transcriptOf(scenario, rabbitmq);
+    const [first, copy] = await Promise.all([
+      transcriptOf(scenario, rabbitmq).catch(() => undefined),
+      transcriptOf(scenario, embedded),
+    ]);
+    const isSettled = first !== undefined && (isRecording || first === known);
+    const original = isSettled ? first : await transcriptOf(scenario, rabbitmq);
     said.set(name, original);
     expect(copy).toBe(original);
     if (!isRecording) expect(original).toBe(known);
