@@ -25,6 +25,8 @@ export interface Regulars {
   converse(forMs?: number, atLeast?: number): Promise<void>;
   /** Resolves once the applications have so many replies. */
   replied(count: number): Promise<void>;
+  /** Resolves as the service answers a message, before a reply to it can have been stored. */
+  answers(): Promise<void>;
   /** Every application has all replies of its session, in the order in which the service gave them, in one session. */
   areWhole(): boolean;
   close(): Promise<void>;
@@ -75,7 +77,7 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
   };
   const tell = () => void news.emit('news');
   const given = new Map<string, string[]>();
-  const service = startService(place, habits.replies, given, books);
+  const service = startService(place, habits.replies, given, books, () => void news.emit('answers'));
   const all = Array.from({ length: habits.clients }, (_, n) =>
     come(`client-${n}`, place.webSocketUrl, habits.options?.(n) ?? {}, books, tell),
   );
@@ -98,6 +100,9 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
       await Promise.all(all.map(converseOne));
     },
     replied: (count) => until(() => all.reduce((sum, { replies }) => sum + replies.length, 0) >= count),
+    async answers() {
+      await once(news, 'answers', { signal: AbortSignal.timeout(patienceMs) });
+    },
     areWhole: () =>
       all.every(({ name, opened, replies }) => opened === 1 && String(replies) === String(given.get(name))),
     async close() {
@@ -153,7 +158,13 @@ async function say({ name, gateway }: Regular, id: string, pauseMs: number, book
 }
 
 /** Remembers nothing: what comes to it again is answered again, by replies with the same ids. */
-function startService(place: Place, replies: number, given: Map<string, string[]>, books: Books): RunningMapping {
+function startService(
+  place: Place,
+  replies: number,
+  given: Map<string, string[]>,
+  books: Books,
+  tell: () => void,
+): RunningMapping {
   const { amqpUrl, apiQueue, wsQueue } = place;
   const publisher = new AmqpPublisher(brokerAt(amqpUrl));
   const answer = async (name: string, messageId: string, metadata: unknown) => {
@@ -175,6 +186,7 @@ function startService(place: Place, replies: number, given: Map<string, string[]
           given.set(name, [...new Set([...(given.get(name) ?? []), ...ids])]);
           return ids.map((id) => answer(name, id, metadata));
         });
+        tell();
         await Promise.all(answers);
       },
     },
