@@ -25,8 +25,8 @@ export interface Regulars {
   converse(forMs?: number, atLeast?: number): Promise<void>;
   /** Resolves once the applications have so many replies. */
   replied(count: number): Promise<void>;
-  /** Resolves as the service answers a message, before a reply to it can have been stored. */
-  answers(): Promise<void>;
+  /** Resolves as the service gives so many replies, before the last of them can have been stored. */
+  given(count: number): Promise<void>;
   /** Every application has all replies of its session, in the order in which the service gave them, in one session. */
   areWhole(): boolean;
   close(): Promise<void>;
@@ -76,8 +76,9 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
     while (!holds()) await once(news, 'news', { signal: AbortSignal.timeout(patienceMs) });
   };
   const tell = () => void news.emit('news');
+  /** By name, the ids of the replies that the service gave. */
   const given = new Map<string, string[]>();
-  const service = startService(place, habits.replies, given, books, () => void news.emit('answers'));
+  const service = startService(place, habits.replies, given, books, tell);
   const all = Array.from({ length: habits.clients }, (_, n) =>
     come(`client-${n}`, place.webSocketUrl, habits.options?.(n) ?? {}, books, tell),
   );
@@ -100,9 +101,7 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
       await Promise.all(all.map(converseOne));
     },
     replied: (count) => until(() => all.reduce((sum, { replies }) => sum + replies.length, 0) >= count),
-    async answers() {
-      await once(news, 'answers', { signal: AbortSignal.timeout(patienceMs) });
-    },
+    given: (count) => until(() => [...given.values()].reduce((sum, { length }) => sum + length, 0) >= count),
     areWhole: () =>
       all.every(({ name, opened, replies }) => opened === 1 && String(replies) === String(given.get(name))),
     async close() {

@@ -27,9 +27,8 @@ export function describeSessionTableFaults(broker: TestBroker): void {
       faultOn(broker, `sessions: DynamoDB ${name}`, start, async (rig) => {
         const { regulars, consumer, table } = rig;
         const conversation = regulars.converse();
-        await regulars.replied(100);
         // With no reply on its way nothing would fail: while it lasts no message gets through that would be answered.
-        await regulars.answers();
+        await regulars.given(150);
         table.answer(how);
         for (const regular of regulars.all.slice(0, 5)) cut(regular);
         const before = consumer.failures.length;
