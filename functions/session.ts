@@ -2,7 +2,7 @@ import { openLog, openMetrics, openSessionRoutes, openUsers } from '../lib/compo
 import { parseFrame, unknownAction } from '../lib/frames';
 import { failureOf } from '../lib/metrics';
 import { messageRoute } from '../lib/route';
-import { claimIn, seqIn } from '../lib/session/claim';
+import { claimIn, readsBatches, seqIn } from '../lib/session/claim';
 
 const log = openLog('session');
 const metrics = openMetrics();
@@ -17,9 +17,10 @@ export const handler = messageRoute(
     const user = userOf(event);
     const frame = parseFrame(event.body);
     const { connectionId, connectedAt } = event.requestContext;
-    const holder = { connectionId, connectedAt, ...user };
-    if (frame.action === 'received') return received(holder, seqIn(frame), frame.id, deadline);
+    const connection = { connectionId, connectedAt, ...user };
+    if (frame.action === 'received') return received(connection, seqIn(frame), frame.id, deadline);
     if (frame.action !== 'session') throw unknownAction(frame.action);
+    const holder = { ...connection, inBatches: readsBatches(frame) };
     const claim = claimIn(frame);
     return claim === undefined ? open(holder, frame.id, deadline) : resume(holder, claim, frame.id, deadline);
   },

@@ -21,6 +21,7 @@ export interface ClientFrame {
   session: unknown;
   token: unknown;
   after: unknown;
+  batches: unknown;
   seq: unknown;
   /** A valid one, in version 00. */
   traceparent: string | undefined;
@@ -105,8 +106,8 @@ export function parseFrame(body: unknown): ClientFrame {
     throw new GatewayError('bad_frame', 'id must be a string of 1 to 64 printable ASCII characters.');
   }
   if (typeof json.action !== 'string') throw unknownAction(json.action);
-  const { action, data, session, token, after, seq } = json;
-  return { action, id, data, session, token, after, seq, traceparent: readTraceparent(json.traceparent) };
+  const { action, data, session, token, after, batches, seq } = json;
+  return { action, id, data, session, token, after, batches, seq, traceparent: readTraceparent(json.traceparent) };
 }
 
 /** The client's id in a body of any quality: errors answer to it whenever it can be read. */
@@ -191,6 +192,14 @@ export function replyFrame({ event, id, messageId, traceparent, data }: ReplyPar
  */
 export function withSeq(frame: string, seq: number): string {
   return frame.replace(/^\{"event":"(?:[^"\\]|\\.)*"/, (start) => `${start},"seq":${seq}`);
+}
+
+/**
+ * Replies in one frame, for a client that reads that: an array of what others get one by one. One alone is no array.
+ * @param frames JSON text of each, one at least.
+ */
+export function batchFrame(frames: readonly string[]): string {
+  return frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`;
 }
 
 export function isClientId(id: unknown): id is string {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, fullJitterMs } from './backoff';
+import { batchesOf } from './batches';
 import type { AddressedFrame, Judgement } from './judge';
 import { linesOf } from './lines';
 import type { Post } from './post';
@@ -70,12 +71,13 @@ export async function postAll(
  */
 async function postLine(line: readonly AddressedFrame[], batch: Batch): Promise<void> {
   let ended: Judgement | undefined;
-  for (const frame of line) {
-    const judgement = ended ?? (await postUnlessCopy(frame, batch));
-    batch.judgements.set(frame, judgement);
+  for (const { frame, items } of batchesOf(line)) {
+    const [first] = items;
+    const judgement = ended ?? (await postUnlessCopy({ ...first, frame }, batch));
+    for (const item of items) batch.judgements.set(item, judgement);
     if (judgement.verdict === 'delivered') continue;
     if (judgement.verdict === 'gone') ended = { verdict: 'gone', attempts: 0 };
-    else if (judgement.verdict === 'throttled' || frame.session !== undefined) {
+    else if (judgement.verdict === 'throttled' || first.session !== undefined) {
       ended = { verdict: 'throttled', reason: 'waited behind one that was not taken', attempts: 0 };
     }
   }

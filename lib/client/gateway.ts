@@ -117,7 +117,7 @@ export function openGateway(url: string, WebSocket: WebSocketConstructor, option
     if (link.claim) return;
     if (link === next) isReplacing = !!current;
     link.claim = setTimeout(link.end, timing.claimMs);
-    link.write(JSON.stringify({ action: 'session', id: claimId, ...kept }), true);
+    link.write(JSON.stringify({ action: 'session', id: claimId, batches: true, ...kept }), true);
   }
 
   function promote(link: Link): void {

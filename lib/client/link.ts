@@ -84,13 +84,13 @@ export function openLink(
   socket.addEventListener('message', ({ data }: { data: unknown }) => {
     if (isOver) return;
     heard();
-    let frame: Frame;
+    let frames: Frame[];
     try {
-      frame = Object(JSON.parse(data as string));
+      frames = [JSON.parse(data as string)].flat();
     } catch {
       return;
     }
-    events.frame(link, frame);
+    for (const frame of frames) if (!isOver) events.frame(link, Object(frame));
   });
   // Without a listener the package `ws` throws.
   socket.addEventListener('error', (event: { error?: unknown }) => {

@@ -14,6 +14,13 @@ export function claimIn({ session, token, after }: ClientFrame): Claim | undefin
   return { session: sessionId(session), token: secret(token), after: isAbsent(after) ? 0 : count(after, 'after') };
 }
 
+/** Whether the client of a `session` frame reads several replies in one frame. */
+export function readsBatches({ batches }: ClientFrame): boolean {
+  if (isAbsent(batches)) return false;
+  if (typeof batches === 'boolean') return batches;
+  throw new GatewayError('invalid_message', 'batches must be true or false.');
+}
+
 /** The session in which the client means to `send`; undefined where it names none. */
 export function sessionIn({ session }: ClientFrame): string | undefined {
   return isAbsent(session) ? undefined : sessionId(session);

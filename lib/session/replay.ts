@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, fullJitterMs } from '../backoff';
+import { batchesOf } from '../batches';
 import { withSeq } from '../frames';
 import type { Post } from '../post';
 import { reasonsOf } from '../reason';
@@ -7,8 +8,8 @@ import { detach, type Held, type HolderPorts, letGo, tellEnd } from './partings'
 import type { Resumption, Sessions } from './sessions';
 
 /**
- * Posts what a session has for a connection that has just taken it over, in order and one after the other, until the
- * consumer may go on from there. A connection that does not get all of it is closed: its client comes again.
+ * Posts what a session has for a connection that has just taken it over, in order, until the consumer may go on from
+ * there. A connection that does not get all of it is closed: its client comes again.
  */
 
 export interface ReplayPorts extends HolderPorts {
@@ -16,7 +17,10 @@ export interface ReplayPorts extends HolderPorts {
   post: Post;
 }
 
-export type Resumed = Extract<Resumption, { result: 'resumed' }>;
+export interface Resumed extends Pick<Extract<Resumption, { result: 'resumed' }>, 'seq' | 'replies'> {
+  /** Whether the client reads several replies in one frame. */
+  inBatches: boolean;
+}
 
 const attemptMs = 2000;
 /** A client that takes nothing for so long is let go: a function waits for it all the while. */
@@ -31,7 +35,7 @@ const backOff: BackOff = { pauseMs: 100, longestPauseMs: 1000 };
 export async function replay(
   held: Held,
   firstFrame: string,
-  resumed: Pick<Resumed, 'seq' | 'replies'>,
+  resumed: Resumed,
   replayDeadline: number,
   deadline: number,
   ports: ReplayPorts,
@@ -48,17 +52,17 @@ export async function replay(
 async function replayUntilLive(
   { session, connectionId }: Held,
   firstFrame: string,
-  resumed: Pick<Resumed, 'seq' | 'replies'>,
+  { inBatches, ...resumed }: Resumed,
   deadline: number,
   { sessions, post }: ReplayPorts,
 ): Promise<'live' | 'superseded' | 'incomplete' | 'gone'> {
   let { seq, replies } = resumed;
   if ((await postUntilTaken(connectionId, firstFrame, deadline, post)) === 'gone') return 'gone';
   for (;;) {
-    for (const reply of replies) {
-      const frame = withSeq(reply.frame, reply.seq);
+    const numbered = replies.map(({ seq, frame }) => ({ seq, frame: withSeq(frame, seq), inBatches }));
+    for (const { frame, items } of batchesOf(numbered)) {
       if ((await postUntilTaken(connectionId, frame, deadline, post)) === 'gone') return 'gone';
-      seq = reply.seq;
+      seq = items.at(-1)?.seq ?? seq;
     }
     const progress = await sessions.caughtUp(session, connectionId, seq, deadline);
     if (progress.result !== 'more') return progress.result;

@@ -98,7 +98,8 @@ export function createSessionRoutes(ports: SessionPorts): SessionRoutes {
       await farewell;
       if (membership === undefined) metrics.write({ SessionsResumed: 1 });
       const frame = JSON.stringify(sessionFrame({ id, session, token, resumed: true, seq }));
-      await replay(held, frame, resumption, replayDeadline, deadline, ports);
+      const resumed = { ...resumption, inBatches: holder.inBatches === true };
+      await replay(held, frame, resumed, replayDeadline, deadline, ports);
     } finally {
       await farewell;
     }

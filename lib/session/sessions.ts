@@ -95,10 +95,17 @@ export type Appending =
   /** By this append; or before, and the connection that holds it may not know yet. */
   | { result: 'ended'; reason: EndReason; connectionId?: string }
   /**
-   * To be posted to `postTo`, or by the function that resumes, or by the next that does. `abandoned`: connections to which
-   * nobody posts any more, for a function that resumed died in the midst: they must be closed, and detached.
+   * To be posted to `postTo`, several in one frame where `inBatches`; or by the function that resumes, or by the next that
+   * does. `abandoned`: connections to which nobody posts any more, for a function that resumed died in the midst: they must
+   * be closed, and detached.
    */
-  | { result: 'stored'; postTo?: string; abandoned: readonly string[]; seqs: readonly Numbered[] };
+  | {
+      result: 'stored';
+      postTo?: string;
+      inBatches?: boolean;
+      abandoned: readonly string[];
+      seqs: readonly Numbered[];
+    };
 
 /** What becomes of a session; without `next`, nothing. */
 interface Decision<T> {
@@ -247,7 +254,7 @@ export function createSessions(
       return swap<Appending>(session, deadline, async (state, change) => {
         const gone = { outcome: { result: 'gone' as const } };
         if (state === undefined) return gone;
-        const { connectionId, replayUntil } = state;
+        const { connectionId, inBatches = false, replayUntil } = state;
         const held = connectionId === undefined ? {} : { connectionId };
         if (isExpired(state, now)) return state.ended === undefined ? { next: lapsed(state, change), ...gone } : gone;
         if (state.ended !== undefined) {
@@ -268,7 +275,7 @@ export function createSessions(
           outcome: {
             result: 'stored',
             seqs,
-            ...(replayUntil === undefined && connectionId !== undefined ? { postTo: connectionId } : {}),
+            ...(replayUntil === undefined && connectionId !== undefined ? { postTo: connectionId, inBatches } : {}),
             abandoned: abandoned(state, now),
           },
         };

@@ -13,6 +13,7 @@ import { defaultLimits, deliver } from '../../lib/delivery';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
 import {
   ackFrame,
+  batchFrame,
   errorFrame,
   maxFrameBytes,
   ownEvents,
@@ -30,7 +31,7 @@ import { buildRequest, parseReply, type Request, type RequestStyle } from '../..
 import type { PostOutcome } from '../../lib/post';
 import { recentDeliveries } from '../../lib/recent';
 import { createSender } from '../../lib/sender';
-import { claimIn, seqIn, sessionIn } from '../../lib/session/claim';
+import { claimIn, readsBatches, seqIn, sessionIn } from '../../lib/session/claim';
 import { createSessions } from '../../lib/session/sessions';
 import { type RefusalReason, sessionLimits } from '../../lib/session/state';
 import { traceparentOf } from '../../lib/traceparent';
@@ -186,6 +187,7 @@ describe('a frame that the gateway builds is documented:', () => {
     });
     expectDocumented('recv', JSON.parse(withSeq(reply, 1)));
     expectDocumented('error', JSON.parse(withSeq(error, 1000)));
+    expectDocumented('batch', JSON.parse(batchFrame([withSeq(reply, 1), withSeq(error, 2)])));
   });
 
   test.each(['s', null])('session, opened or taken over, to id %p', (id) => {
@@ -210,6 +212,12 @@ describe('a frame that the gateway builds is documented:', () => {
     expect(validatorOf('error', 'payload')({ ...error, code: 'gone' })).toBe(false);
     expect(validatorOf('recv', 'payload')({ event: 'ack', data: {} })).toBe(false);
     expect(validatorOf('recv', 'payload')({ event: 'recv', seq: 1, data: {} })).toBe(false);
+    const reply = { event: 'recv', seq: 1, messageId: 'r-17', data: {} };
+    expect(strictValidatorOf('batch', 'payload')([reply, reply])).toBe(true);
+    expect(strictValidatorOf('batch', 'payload')([reply])).toBe(false);
+    expect(strictValidatorOf('batch', 'payload')([reply, { ...reply, more: 1 }])).toBe(false);
+    expect(validatorOf('batch', 'payload')([reply, { event: 'recv', messageId: 'r-18', data: {} }])).toBe(false);
+    expect(validatorOf('batch', 'payload')([reply, ack])).toBe(false);
     const opened = overTheWire(sessionFrame({ id: null, session, token, resumed: true, seq: 1 })) as object;
     expect(validatorOf('sessionOpened', 'payload')({ ...opened, reason: 'unknown' })).toBe(false);
     expect(validatorOf('sessionOpened', 'payload')({ ...opened, resumed: false })).toBe(false);
@@ -226,7 +234,18 @@ describe('a frame from a client', () => {
 
   test('that takes a session over is read as the document says', () => {
     const claims = message('session').examples.map(({ payload }) => claimIn(parseFrame(JSON.stringify(payload))));
-    expect(claims).toEqual([undefined, undefined, { session, token, after: 4 }, { session, token, after: 0 }]);
+    expect(claims).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      { session, token, after: 4 },
+      { session, token, after: 0 },
+    ]);
+  });
+
+  test('says whether its client reads batches', () => {
+    const read = message('session').examples.map(({ payload }) => readsBatches(parseFrame(JSON.stringify(payload))));
+    expect(read).toEqual([false, false, true, false, false]);
   });
 
   test('is taken exactly when it is documented', () => {
@@ -251,6 +270,7 @@ describe('a frame from a client', () => {
       session: mostly(session, `${session}x`, session.toUpperCase(), `${session}\n`),
       token: mostly(token, token.slice(1), `${token}=`),
       after: seq,
+      batches: mostly(true, false, 'true'),
       seq,
     };
     const frame = fc.oneof(
@@ -629,8 +649,13 @@ function validators({ components }: Document) {
   const ajv = new Ajv({ allErrors: true, strictTypes: false });
   // Each schema is compiled by itself, in ajv's strict mode: a mistyped keyword fails here.
   const withRefs = (schema: unknown) =>
-    JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', '#/definitions/'));
-  const definitions = withRefs(components.schemas);
+    JSON.parse(
+      JSON.stringify(schema)
+        .replaceAll('#/components/schemas/', '#/definitions/')
+        .replace(/#\/components\/messages\/(\w+)\/payload/g, '#/definitions/payload of $1'),
+    );
+  const payloads = Object.entries(components.messages).map(([name, { payload }]) => [`payload of ${name}`, payload]);
+  const definitions = withRefs({ ...components.schemas, ...Object.fromEntries(payloads) });
   const compiled = new Map<string, ValidateFunction>();
   return (name: string, part: 'payload' | 'headers'): ValidateFunction => {
     const key = `${name} ${part}`;
@@ -684,7 +709,10 @@ function isTaken(text: string): boolean {
       sessionIn(frame);
       checkMessage(frame.data);
     }
-    if (frame.action === 'session') claimIn(frame);
+    if (frame.action === 'session') {
+      claimIn(frame);
+      readsBatches(frame);
+    }
     if (frame.action === 'received') seqIn(frame);
     return fromClient.includes(frame.action);
   } catch (error) {

@@ -198,6 +198,11 @@ describe('a session', () => {
     expect(answer).toMatchObject({ event: 'error', code: 'invalid_message' });
   });
 
+  test('is not for a client that does not say clearly what it reads', async () => {
+    const refused = await ask(await connect(), { action: 'session', batches: 'yes' });
+    expect(refused).toMatchObject({ code: 'invalid_message', message: 'batches must be true or false.' });
+  });
+
   test('is for no other action', async () => {
     const { holder } = await opened();
     expect(await ask(holder, { action: 'sing', id: '1' })).toMatchObject({ id: '1', code: 'unknown_action' });
@@ -219,6 +224,19 @@ describe('a session that is taken over by another connection', () => {
     expect(metric('SessionsResumed')).toBe(before + 1);
     expect(await reply(session, 5)).toBe(next);
     expect(api.closed).not.toContain(next);
+  });
+
+  test('gives it several in one frame where its client reads that', async () => {
+    const { holder, session, token } = await opened();
+    await reply(session, ...Array.from({ length: 200 }, (_, n) => n + 1));
+    await disconnect(holder);
+    const next = await connect();
+    expect(await ask(next, { action: 'session', session, token, after: 1, batches: true })).toBeUndefined();
+    const [first, ...batches] = taken(next) as [Frame, ...Frame[][]];
+    expect(first).toMatchObject({ event: 'session', resumed: true, seq: 200 });
+    expect(batches.length).toBeLessThan(3);
+    expect(batches.flat()).toEqual(Array.from({ length: 199 }, (_, n) => numbered(n + 2)));
+    expect(await reply(session, 201)).toBe(next);
   });
 
   test('gives it also what comes during the replay, before anybody else posts', async () => {

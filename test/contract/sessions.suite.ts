@@ -76,6 +76,7 @@ export function describeSessions(name: string, openStore: () => Promise<SessionS
         expect(await append(replies(1, 2))).toEqual({
           result: 'stored',
           postTo: first.connectionId,
+          inBatches: false,
           abandoned: [],
           seqs: [
             { seq: 1, is: 'new' },
@@ -83,6 +84,24 @@ export function describeSessions(name: string, openStore: () => Promise<SessionS
           ],
         });
         expect(await append([reply('r3')])).toMatchObject({ seqs: [{ seq: 3, is: 'new' }] });
+      });
+
+      test('knows of each connection whether its client reads several replies in one frame', async () => {
+        const { session, token } = await sessions.open({ ...holder(), inBatches: true }, deadline);
+        const append = () => sessions.append(session, replies(1, 1), deadline);
+        const take = (by: Holder) => sessions.resume(by, { session, token, after: 0 }, deadline);
+        expect(await append()).toMatchObject({ result: 'stored', inBatches: true });
+        const next = holder();
+        expect(await take(next)).toMatchObject({ result: 'resumed' });
+        await sessions.caughtUp(session, next.connectionId, 1, deadline);
+        expect(await append()).toMatchObject({ postTo: next.connectionId, inBatches: false });
+        waitFor(1);
+        const last = { ...holder(), inBatches: true };
+        expect(await take(last)).toMatchObject({ result: 'resumed' });
+        await sessions.caughtUp(session, last.connectionId, 2, deadline);
+        expect(await append()).toMatchObject({ postTo: last.connectionId, inBatches: true });
+        await sessions.detach(session, last.connectionId, deadline);
+        expect((await store.load(session))?.state).not.toHaveProperty('inBatches');
       });
 
       test('is nobody’s who was not told of it', async () => {

@@ -167,6 +167,30 @@ export function describeSessions(name: string, env: Record<string, string>): voi
       );
     });
 
+    test('give a client that reads it several replies in one frame', async () => {
+      const first = await connect(used);
+      const { session, token } = await claim(first, { batches: true });
+      await cut(first);
+      await stored(100, () => {
+        for (let n = 1; n <= 100; n += 1) reply(session, { n }, `r-${n}`);
+      });
+      const second = await connect(used);
+      await claim(second, { session, token, batches: true });
+      for (let n = 101; n <= 200; n += 1) reply(session, { n }, `r-${n}`);
+      await second.find((frame) => [frame].flat().some(({ seq, event }) => event === 'recv' && seq === 200));
+      const [, ...frames] = second.frames;
+      expect(frames.flat()).toEqual(
+        Array.from({ length: 200 }, (_, n) => ({
+          event: 'recv',
+          seq: n + 1,
+          messageId: `r-${n + 1}`,
+          data: { n: n + 1 },
+        })),
+      );
+      expect(frames[0]).toHaveLength(100);
+      expect(frames.length).toBeLessThan(100);
+    });
+
     test('go on over many connections', async () => {
       const client = await connect(used);
       const { session, token } = await open(client);

@@ -13,7 +13,7 @@ export interface Front {
   webSocketUrl: string;
   /** Of @connections. */
   managementUrl: string;
-  /** Each frame that is posted, before it is taken. */
+  /** Each frame that is posted, before it is taken; of several in one, each. */
   onPost(listener: OnPost): void;
   close(): Promise<void>;
 }
@@ -46,7 +46,8 @@ export async function startFront(routes: Routes): Promise<Front> {
       return response.writeHead(204).end();
     }
     const text = String(Buffer.concat(chunks));
-    for (const listener of listeners) listener(JSON.parse(text), connectionId);
+    const frames = [JSON.parse(text)].flat();
+    for (const frame of frames) for (const listener of listeners) listener(frame, connectionId);
     return socket.send(text, (error) => response.writeHead(error ? 410 : 200).end());
   };
 

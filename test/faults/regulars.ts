@@ -12,9 +12,9 @@ import { AmqpPublisher } from '../../lib/publisher';
 import type { Books } from './books';
 
 /**
- * Clients that come again: in sessions, by the client library over real sockets; and a service that answers each of their
- * messages several times. The books have a message as arrived once the service has it, and a reply once the application
- * has it.
+ * Clients that come again: in sessions, by the client library over real sockets, every other one as if it could not read
+ * several replies in one frame; and a service that answers each of their messages several times. The books have a message as
+ * arrived once the service has it, and a reply once the application has it.
  */
 export interface Regulars {
   all: readonly Regular[];
@@ -80,7 +80,7 @@ export async function startRegulars(place: Place, habits: Habits, books: Books):
   const given = new Map<string, string[]>();
   const service = startService(place, habits.replies, given, books, tell);
   const all = Array.from({ length: habits.clients }, (_, n) =>
-    come(`client-${n}`, place.webSocketUrl, habits.options?.(n) ?? {}, books, tell),
+    come(`client-${n}`, place.webSocketUrl, n % 2 === 0, habits.options?.(n) ?? {}, books, tell),
   );
   await until(() => all.every(({ opened }) => opened > 0));
 
@@ -119,12 +119,23 @@ export function cut({ sockets }: Regular): boolean {
   return true;
 }
 
-function come(name: string, url: string, options: Options, books: Books, tell: () => void): Regular {
+function come(
+  name: string,
+  url: string,
+  readsBatches: boolean,
+  options: Options,
+  books: Books,
+  tell: () => void,
+): Regular {
   const sockets: WebSocket[] = [];
   class Kept extends WebSocket {
     constructor(url: string, protocols: string[]) {
       super(url, protocols);
       sockets.push(this);
+    }
+
+    override send(text: string): void {
+      super.send(readsBatches ? text : text.replace('"batches":true,', ''));
     }
   }
   const socketOf = Kept as unknown as WebSocketConstructor;

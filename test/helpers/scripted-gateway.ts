@@ -81,7 +81,7 @@ export class Connection {
     });
   }
 
-  say(frame: Frame | string): void {
+  say(frame: Frame | Frame[] | string): void {
     this.#socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 

@@ -22,7 +22,7 @@ describe('a session', () => {
     const sent = gateway.send({}, { id: '1' });
     const connection = await rig.server.connection();
     const claim = await connection.hears('session');
-    expect(claim).toEqual({ action: 'session', id: expect.any(String) });
+    expect(claim).toEqual({ action: 'session', id: expect.any(String), batches: true });
     expect(gateway.state).toBe('connecting');
     const answer = { event: 'session', id: claim.id, session: 'session_A', token: 's', resumed: false };
     connection.say({ ...answer, ttlSeconds: 300, seq: 0 });
@@ -32,6 +32,29 @@ describe('a session', () => {
     expect(gateway.told.session).toEqual([told]);
     expect(gateway.session).toEqual(told);
     expect(gateway.told.state).toEqual([{ state: 'open' }]);
+  });
+
+  test('has several replies in one frame, each for itself', async () => {
+    const gateway = rig.connect({ session: 'auto' });
+    const connection = await admit(rig.server);
+    const error = { event: 'error', id: '1', code: 'internal', message: 'no credit', retryable: false, data: {} };
+    connection.say([reply(1), reply(3), reply(1)]);
+    connection.say([reply(2), { ...error, seq: 4 }, reply(5)]);
+    await has(gateway, 5);
+    expect(seqs(gateway.told.recv)).toEqual([1, 2, 3, 5]);
+    expect(gateway.told.error).toMatchObject([{ code: 'internal', message: 'no credit' }]);
+    connection.say([]);
+    connection.say([reply(6)]);
+    await has(gateway, 6);
+  });
+
+  test('that ends in the midst of a frame hands nothing over after that', async () => {
+    const gateway = rig.connect({ session: 'auto' });
+    const connection = await admit(rig.server);
+    gateway.on('recv', ({ seq }) => seq === 2 && gateway.close());
+    connection.say([reply(1), reply(2), reply(3)]);
+    await connection.closed;
+    expect(seqs(gateway.told.recv)).toEqual([1, 2]);
   });
 
   test('may be the moment to close', async () => {
@@ -338,7 +361,7 @@ describe('a reload', () => {
     const storage = { getItem: () => saved, setItem: () => undefined };
     const gateway = rig.connect({ session: 'auto', storage });
     const connection = await rig.server.connection();
-    expect(await connection.hears('session')).toEqual({ action: 'session', id: expect.any(String) });
+    expect(await connection.hears('session')).toEqual({ action: 'session', id: expect.any(String), batches: true });
     connection.say({ event: 'session', session: 'session_A', token: 't', resumed: false, ttlSeconds: 300, seq: 0 });
     connection.say(reply(1));
     await has(gateway, 1);

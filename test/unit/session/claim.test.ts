@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { GatewayError } from '../../../lib/errors';
 import { parseFrame } from '../../../lib/frames';
-import { claimIn, seqIn, sessionIn } from '../../../lib/session/claim';
+import { claimIn, readsBatches, seqIn, sessionIn } from '../../../lib/session/claim';
 
 const session = 'session_AAAAAAAAAAAAAAAAAAAAA-';
 const token = `${'x'.repeat(42)}_`;
@@ -17,6 +17,18 @@ function refusal(read: () => unknown): string {
     return `${code}: ${message}`;
   }
 }
+
+test('a client reads several replies in one frame only where it says so', () => {
+  expect([true, false, null, undefined].map((batches) => readsBatches(frame({ batches })))).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
+  for (const batches of ['true', 1, {}, []]) {
+    expect(refusal(() => readsBatches(frame({ batches })))).toBe('invalid_message: batches must be true or false.');
+  }
+});
 
 describe('a claim', () => {
   test('is read with all its fields, and begins with the first reply unless it says otherwise', () => {

@@ -102,7 +102,8 @@ async function gateway(world: World = {}) {
     return (deliveries: Delivery[], budgetMs = 10_000) =>
       deliver(deliveries, Date.now() + budgetMs, ports, { ...limits, storeMs });
   };
-  const open = (connectionId: string) => sessions.open({ connectionId, connectedAt: Date.now() }, soon());
+  const open = (connectionId: string, inBatches = false) =>
+    sessions.open({ connectionId, connectedAt: Date.now(), inBatches }, soon());
   /** What the next connection gets, and takes over. */
   const resume = async ({ session, token }: Opened, connectionId: string, after = 0) => {
     const resumption = await sessions.resume(
@@ -216,6 +217,60 @@ describe('a reply in a session', () => {
     expect(await deliver([of(room), of(room + 1)])).toEqual(['delivered', 'too_large']);
     expect(taken.get('a')).toHaveLength(1);
     expect(deadLetters).toHaveLength(1);
+  });
+});
+
+describe('replies in a session whose client reads several in one frame', () => {
+  test('are one post, beside those to others', async () => {
+    const { open, resume, deliver, taken, posts, measured } = await gateway();
+    const [several, single] = [await open('a', true), await open('b')];
+    const deliveries = [1, 2, 3].flatMap((n) => [several, single].map(({ session }) => replyTo(session, n, `m-${n}`)));
+    expect(await deliver(deliveries)).toEqual(deliveries.map(() => 'delivered'));
+    const [batch] = taken.get('a') as [unknown[]];
+    expect(batch).toEqual([1, 2, 3].map((n) => ({ event: 'recv', seq: n, messageId: `m-${n}`, data: { n } })));
+    expect(taken.get('b')).toEqual(batch);
+    expect(posts.filter((connectionId) => connectionId === 'a')).toHaveLength(1);
+    expect(measured).toMatchObject([{ RepliesDelivered: 6, Retries: 0 }]);
+    expect(await resume(several, 'c')).toEqual(batch);
+  });
+
+  test('keep their place among those to the connection itself, which go alone', async () => {
+    const { open, deliver, taken } = await gateway();
+    const { session } = await open('a', true);
+    await deliver([replyTo('a', 1), ...[2, 3].map((n) => replyTo(session, n)), ...[4, 5].map((n) => replyTo('a', n))]);
+    const [first, batch, ...rest] = taken.get('a') as unknown[];
+    expect([numbers([first]), numbers(batch as unknown[]), numbers(rest)]).toEqual([
+      [1],
+      [
+        [1, 2],
+        [2, 3],
+      ],
+      [4, 5],
+    ]);
+  });
+
+  test('are posted again together, and kept together where they are not taken', async () => {
+    const { open, resume, deliver, taken, posts, deadLetters, closed } = await gateway({
+      answer: (connectionId, attempt) => (connectionId === 'b' ? 403 : attempt === 0 ? 503 : 200),
+    });
+    const [first, second] = [await open('a', true), await open('b', true)];
+    const to = ({ session }: Opened) => [1, 2].map((n) => replyTo(session, n, `m-${n}`));
+    expect(await deliver([...to(first), ...to(second)])).toEqual(['delivered', 'delivered', 'stored', 'stored']);
+    expect(posts.sort()).toEqual(['a', 'a', 'b']);
+    expect(numbers(taken.get('a')?.[0] as unknown[])).toHaveLength(2);
+    expect([deadLetters, closed]).toEqual([[], ['b']]);
+    expect(numbers(await resume(second, 'c'))).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+  });
+
+  test('are gone with their connection, of which the session is told once', async () => {
+    const { open, resume, deliver, removed } = await gateway({ answer: () => 410 });
+    const opened = await open('a', true);
+    expect(await deliver([1, 2].map((n) => replyTo(opened.session, n)))).toEqual(['stored', 'stored']);
+    expect(removed).toEqual(['a']);
+    expect(numbers(await resume(opened, 'b'))).toHaveLength(2);
   });
 });
 

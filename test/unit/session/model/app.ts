@@ -24,6 +24,13 @@ export interface SessionBook {
   heldAt: number;
 }
 
+export interface Habits {
+  /** At what age it replaces a connection. */
+  rotateMs: number;
+  /** Whether its client reads several replies in one frame, as the library does. */
+  readsBatches: boolean;
+}
+
 /** By session. */
 export type Books = Map<string, SessionBook>;
 
@@ -32,7 +39,7 @@ const ttlMarginMs = 60_000;
 
 export class App {
   readonly name: string;
-  readonly rotateMs: number;
+  readonly habits: Habits;
   /** By session, messageIds. */
   readonly seen = new Map<string, string[]>();
   /** Sends, by id: the messageId of the acknowledgement, or why there is none. */
@@ -46,9 +53,9 @@ export class App {
   #session: string | undefined;
   #held: string | undefined;
 
-  constructor(name: string, world: World, books: Books, rotateMs: number, like?: App) {
+  constructor(name: string, world: World, books: Books, habits: Habits, like?: App) {
     this.name = name;
-    this.rotateMs = rotateMs;
+    this.habits = habits;
     this.#world = world;
     this.#books = books;
     if (like?.session === undefined) return;
@@ -128,14 +135,14 @@ export class App {
     const app = this;
     class AppSocket extends ClientSocket {
       constructor() {
-        super(app.#world, app.#sockets, () => app.#isOnline);
+        super(app.#world, app.#sockets, app.habits.readsBatches, () => app.#isOnline);
       }
     }
     const storage = {
       getItem: (key: string) => this.#storage.get(key) ?? null,
       setItem: (key: string, value: string) => void this.#storage.set(key, value),
     };
-    const options = { session: 'auto', storage, rotateMs: this.rotateMs, WebSocket: AppSocket } as const;
+    const options = { session: 'auto', storage, rotateMs: this.habits.rotateMs, WebSocket: AppSocket } as const;
     const gateway = connect('ws://gateway', options);
     this.#gateway = gateway;
     gateway.on('session', (session) => this.#isTold(session));
@@ -228,10 +235,12 @@ class ClientSocket implements WebSocketLike {
   readyState = 0;
   readonly #world: World;
   readonly #socket: Socket;
+  readonly #readsBatches: boolean;
   readonly #listeners = new Map<string, (event: never) => void>();
 
-  constructor(world: World, open: Socket[], isOnline: () => boolean) {
+  constructor(world: World, open: Socket[], readsBatches: boolean, isOnline: () => boolean) {
     this.#world = world;
+    this.#readsBatches = readsBatches;
     const forget = () => open.splice(0, open.length, ...open.filter((other) => other !== this.#socket));
     this.#socket = world.connect(
       {
@@ -256,7 +265,7 @@ class ClientSocket implements WebSocketLike {
   }
 
   send(text: string): void {
-    void this.#world.send(this.#socket, text);
+    void this.#world.send(this.#socket, this.#readsBatches ? text : text.replace('"batches":true,', ''));
   }
 
   close(): void {

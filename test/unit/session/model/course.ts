@@ -1,5 +1,5 @@
 import type { Delivery } from '../../../../lib/amqp';
-import { App, type Books } from './app';
+import { App, type Books, type Habits } from './app';
 import type { Functions } from './functions';
 import { Simulation } from './simulation';
 import { liveIn } from './stand-ins';
@@ -17,10 +17,8 @@ export type Command =
   | { do: 'outage'; at: readonly string[]; ms: number }
   | { do: 'wait'; ms: number };
 
-export interface Course {
+export interface Course extends Habits {
   seed: number;
-  /** At what age the clients replace a connection. */
-  rotateMs: number;
   /** Whether everybody has a session to begin with. */
   inSession: boolean;
   moves: readonly { command: Command; picks: readonly number[] }[];
@@ -37,12 +35,12 @@ const mostApps = 4;
 /** The library's longest pause, a claim without an answer, a function that is killed at the end of its time, and all over. */
 const lastWaitMs = 240_000;
 
-export async function play({ seed, rotateMs, inSession, moves }: Course, functions: Functions): Promise<Result> {
+export async function play({ seed, inSession, moves, ...habits }: Course, functions: Functions): Promise<Result> {
   const sim = new Simulation(seed);
   liveIn(sim);
   const world = new World(sim, functions);
   const books: Books = new Map();
-  const apps = ['alice', 'bob'].map((name) => new App(name, world, books, rotateMs));
+  const apps = ['alice', 'bob'].map((name) => new App(name, world, books, habits));
   const { violations, encounters } = world;
   const result = { violations, trace: sim.trace, encounters };
   /** By session. */
@@ -90,7 +88,8 @@ export async function play({ seed, rotateMs, inSession, moves }: Course, functio
         return app.leave(command.quietly);
       case 'fight': {
         if (app.session === undefined || apps.length === mostApps) return;
-        const rival = new App(`${app.name}'s rival`, world, books, rotateMs, app);
+        const otherHabits = { ...habits, readsBatches: !app.habits.readsBatches };
+        const rival = new App(`${app.name}'s rival`, world, books, otherHabits, app);
         apps.push(rival);
         return rival.come();
       }

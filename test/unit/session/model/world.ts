@@ -35,6 +35,8 @@ export interface Socket {
   open: boolean;
   /** The client's end is gone, of which API Gateway may not know for a while. */
   cut: boolean;
+  /** Whether its client said that it reads several replies in one frame. */
+  readsBatches: boolean;
   /** Of the replies of its session those up to here were posted to it, or its client had them before. */
   postedSeq: number;
   /** Frames on their way to the client; undefined is the end. */
@@ -46,6 +48,11 @@ export interface Request {
   messageId: string;
   session: string;
   clientId: string;
+}
+
+interface PostedFrame {
+  event: string;
+  seq?: number;
 }
 
 const requestMs = 5000;
@@ -103,7 +110,16 @@ export class World {
 
   connect(client: ClientEnd, isReachable: () => boolean): Socket {
     const connectionId = `c${this.#sockets.size + 1}`;
-    const socket: Socket = { connectionId, openedAt: 0, open: false, cut: false, postedSeq: 0, pipe: [], client };
+    const socket: Socket = {
+      connectionId,
+      openedAt: 0,
+      open: false,
+      cut: false,
+      readsBatches: false,
+      postedSeq: 0,
+      pipe: [],
+      client,
+    };
     this.#sockets.set(connectionId, socket);
     void this.sim.step(`${connectionId} connects`).then(() => {
       if (socket.cut) return;
@@ -122,7 +138,8 @@ export class World {
     const { connectionId, openedAt } = socket;
     // Also after the connection's end: API Gateway has taken it before.
     await this.sim.step(`${connectionId} > ${frame.slice(0, 90)}`);
-    const { action, after = 0 } = JSON.parse(frame) as { action: string; after?: number };
+    const { action, after = 0, batches } = JSON.parse(frame) as { action: string; after?: number; batches?: boolean };
+    if (action === 'session') socket.readsBatches = batches === true;
     socket.postedSeq = Math.max(socket.postedSeq, after);
     const handler = this.#functions.routes[action];
     if (handler === undefined) throw new Error(`There is no route ${action}.`);
@@ -377,12 +394,19 @@ export class World {
 
   /** What a client without a library rests on. A copy may come again, and late. */
   #isInOrder(socket: Socket, frame: string): void {
-    const { seq = 0 } = JSON.parse(frame) as { seq?: number };
-    const isReply = !frame.startsWith('{"event":"session"');
-    if (isReply && seq > socket.postedSeq + 1 && !this.isLeftOpen) {
-      this.violate(`reply ${seq} is posted to ${socket.connectionId} after ${socket.postedSeq}`);
+    const { connectionId, readsBatches } = socket;
+    const parsed = JSON.parse(frame) as PostedFrame | PostedFrame[];
+    if (Array.isArray(parsed)) {
+      this.meets('several replies in one frame');
+      if (!readsBatches) this.violate(`several replies are posted in one frame to ${connectionId}, which reads none`);
     }
-    if (isReply) socket.postedSeq = Math.max(socket.postedSeq, seq);
+    for (const { event, seq = 0 } of [parsed].flat()) {
+      if (event === 'session') continue;
+      if (seq > socket.postedSeq + 1 && !this.isLeftOpen) {
+        this.violate(`reply ${seq} is posted to ${connectionId} after ${socket.postedSeq}`);
+      }
+      socket.postedSeq = Math.max(socket.postedSeq, seq);
+    }
   }
 
   #close(life: Life) {
