@@ -13,6 +13,13 @@ export function connectionId(number: number): string {
   return bytes.toString('base64');
 }
 
+/** As those of the gateway; another for each number. */
+export function sessionId(number: number): string {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt32BE(number, 12);
+  return `session_${bytes.toString('base64url')}`;
+}
+
 export function lifecycleEvent(eventType: 'CONNECT' | 'DISCONNECT', connectionId: string): object {
   const { requestContext } = webSocketEvent(eventType, connectionId);
   const headers = {
@@ -37,7 +44,7 @@ export function sendEvent(connectionId: string, bytes: number, id = '1'): { body
   return { ...webSocketEvent('MESSAGE', connectionId), body };
 }
 
-/** One reply to each of the connections, as a NestJS service emits it; they are numbered from `first` on. */
+/** One reply to each of the connections, or sessions, as a NestJS service emits it; they are numbered from `first` on. */
 export function repliesEvent(connectionIds: readonly string[], wsQueue = 'ws_queue', first = 0): MqEvent {
   const arn = 'arn:aws:mq:us-east-1:123456789012:broker:gateway:b-1234a5b6-78cd-901e-2fgh-3i45j6k17819';
   const records = connectionIds.map((connectionId, at) => {

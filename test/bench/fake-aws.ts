@@ -2,11 +2,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionState } from '../../lib/session/state';
 import { closeServer } from '../helpers/http-server';
 
 /**
  * DynamoDB and @connections as one HTTP server that keeps nothing, so that a row measures who asks. A connection has a
- * row in the table, and no session. What is posted are replies as repliesEvent() numbers them.
+ * row in the table, and no session; a session has no replies yet, and a connection whose client reads several of them in
+ * one frame. What is posted are replies as repliesEvent() numbers them.
  */
 export interface FakeAws {
   url: string;
@@ -15,10 +17,10 @@ export interface FakeAws {
    * counts once.
    */
   requests: ReadonlyMap<string, number>;
-  /** Of them those that were like none before: twice the same reply counts once. */
-  distinct: ReadonlyMap<string, number>;
-  /** Before @connections answers, milliseconds; 0 at first. DynamoDB answers at once. */
+  /** Before @connections answers, milliseconds; 0 at first. */
   postMs: number;
+  /** Before DynamoDB answers, the same. */
+  tableMs: number;
   order: Order;
   close(): Promise<void>;
 }
@@ -26,6 +28,8 @@ export interface FakeAws {
 /** What became of the order of replies since `watch()`. */
 interface Order {
   watch(): void;
+  /** Distinct replies that came. */
+  readonly replies: number;
   /** Replies that came after a later one to their connection. */
   readonly late: number;
   /** Posts begun while another to their connection was not answered: nothing keeps these in order. */
@@ -34,7 +38,6 @@ interface Order {
 
 export async function startFakeAws(): Promise<FakeAws> {
   const requests = new Map<string, number>();
-  const distinct = new Map<string, number>();
   const signedAt = new Map<string, string>();
   const order = watchOrder();
   const server = createServer(async (request, response) => {
@@ -46,9 +49,9 @@ export async function startFakeAws(): Promise<FakeAws> {
     const isNew = !signedAt.has(content);
     const isRepeat = !isNew && signedAt.get(content) !== date;
     if (isNew) signedAt.set(content, date);
-    if (isNew) distinct.set(asked, (distinct.get(asked) ?? 0) + 1);
     if (!isRepeat) requests.set(asked, (requests.get(asked) ?? 0) + 1);
     const answer = asked === 'post' ? '' : answerOf(asked, body);
+    if (asked !== 'post' && aws.tableMs > 0) await sleep(aws.tableMs);
     if (asked === 'post' && !isRepeat) {
       const answered = order.came(request.url ?? '', body);
       if (aws.postMs > 0) await sleep(aws.postMs);
@@ -67,8 +70,8 @@ export async function startFakeAws(): Promise<FakeAws> {
   const aws: FakeAws = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
-    distinct,
     postMs: 0,
+    tableMs: 0,
     order,
     close: () => closeServer(server),
   };
@@ -77,13 +80,18 @@ export async function startFakeAws(): Promise<FakeAws> {
 
 function watchOrder(): Order & { came(connection: string, frame: string): () => void } {
   const latest = new Map<string, { number: number; underWay: number }>();
+  const replies = new Set<number>();
   let late = 0;
   let beside = 0;
   return {
     watch() {
       latest.clear();
+      replies.clear();
       late = 0;
       beside = 0;
+    },
+    get replies() {
+      return replies.size;
     },
     get late() {
       return late;
@@ -92,12 +100,15 @@ function watchOrder(): Order & { came(connection: string, frame: string): () => 
       return beside;
     },
     came(connection, frame) {
-      const number = Number(/"number":(\d+)/.exec(frame)?.[1]);
-      const before = latest.get(connection) ?? { number, underWay: 0 };
+      const before = latest.get(connection) ?? { number: -1, underWay: 0 };
       latest.set(connection, before);
-      if (number < before.number) late += 1;
+      for (const [, digits] of frame.matchAll(/"number":(\d+)/g)) {
+        const number = Number(digits);
+        replies.add(number);
+        if (number < before.number) late += 1;
+        before.number = Math.max(number, before.number);
+      }
       if (before.underWay > 0) beside += 1;
-      before.number = Math.max(number, before.number);
       before.underWay += 1;
       return () => {
         before.underWay -= 1;
@@ -113,6 +124,28 @@ const row = JSON.stringify({
 });
 
 function answerOf(operation: string, body: string): string {
-  if (operation === 'GetItem') return `{"Item":${row}}`;
+  if (operation === 'GetItem') return `{"Item":${sessionIn(body) ?? row}}`;
   return body.includes('"ALL_') ? `{"Attributes":${row}}` : '{}';
+}
+
+/** The record of the session that is asked for, if it is one. */
+function sessionIn(body: string): string | undefined {
+  const [session] = /session_[\w-]{22}/.exec(body) ?? [];
+  if (session === undefined) return undefined;
+  const state: SessionState = {
+    session,
+    tokenHash: 'x'.repeat(64),
+    openedAt: Date.now(),
+    expiresAt: 4_000_000_000,
+    connectionId: session.slice(-16),
+    connectedAt: Date.now(),
+    inBatches: true,
+    unseated: [],
+    lastSeq: 0,
+    receivedSeq: 0,
+    pages: [],
+    identities: [],
+    changes: [],
+  };
+  return JSON.stringify({ version: { N: '1' }, state: { S: JSON.stringify(state) } });
 }
