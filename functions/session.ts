@@ -20,7 +20,7 @@ export const handler = messageRoute(
     const connection = { connectionId, connectedAt, ...user };
     if (frame.action === 'received') return received(connection, seqIn(frame), frame.id, deadline);
     if (frame.action !== 'session') throw unknownAction(frame.action);
-    const holder = { ...connection, inBatches: readsBatches(frame) };
+    const holder = { ...connection, readsBatches: readsBatches(frame) };
     const claim = claimIn(frame);
     return claim === undefined ? open(holder, frame.id, deadline) : resume(holder, claim, frame.id, deadline);
   },

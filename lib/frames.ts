@@ -194,14 +194,6 @@ export function withSeq(frame: string, seq: number): string {
   return frame.replace(/^\{"event":"(?:[^"\\]|\\.)*"/, (start) => `${start},"seq":${seq}`);
 }
 
-/**
- * Replies in one frame, for a client that reads that: an array of what others get one by one. One alone is no array.
- * @param frames JSON text of each, one at least.
- */
-export function batchFrame(frames: readonly string[]): string {
-  return frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`;
-}
-
 export function isClientId(id: unknown): id is string {
   return typeof id === 'string' && /^[\x20-\x7e]{1,64}$/.test(id);
 }

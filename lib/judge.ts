@@ -43,8 +43,8 @@ export interface AddressedFrame {
   trail: Trail;
   /** Of a reply in a session: it is stored there, and its frame has a `seq`. */
   session?: string;
-  /** Whether it may go in one frame with others. */
-  inBatches?: boolean;
+  /** Whether the client of the connection reads several replies in one frame. */
+  readsBatches?: boolean;
 }
 
 /** For whoever is there for the session once it is stored. */

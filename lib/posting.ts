@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, fullJitterMs } from './backoff';
-import { batchesOf } from './batches';
 import type { AddressedFrame, Judgement } from './judge';
 import { linesOf } from './lines';
+import { pack } from './packing';
 import type { Post } from './post';
 import type { Recent } from './recent';
 import { type InSlot, slots } from './slots';
@@ -71,10 +71,13 @@ export async function postAll(
  */
 async function postLine(line: readonly AddressedFrame[], batch: Batch): Promise<void> {
   let ended: Judgement | undefined;
-  for (const { frame, items } of batchesOf(line)) {
-    const [first] = items;
+  for (const { frame, items } of pack(line)) {
+    const [first, ...others] = items;
     const judgement = ended ?? (await postUnlessCopy({ ...first, frame }, batch));
-    for (const item of items) batch.judgements.set(item, judgement);
+    batch.judgements.set(first, judgement);
+    // A post that was repeated is one retry, of the first of them.
+    const ofOthers = { ...judgement, attempts: Math.min(judgement.attempts, 1) };
+    for (const other of others) batch.judgements.set(other, ofOthers);
     if (judgement.verdict === 'delivered') continue;
     if (judgement.verdict === 'gone') ended = { verdict: 'gone', attempts: 0 };
     else if (judgement.verdict === 'throttled' || first.session !== undefined) {

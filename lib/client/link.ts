@@ -90,7 +90,7 @@ export function openLink(
     } catch {
       return;
     }
-    for (const frame of frames) if (!isOver) events.frame(link, Object(frame));
+    for (const frame of frames) events.frame(link, Object(frame));
   });
   // Without a listener the package `ws` throws.
   socket.addEventListener('error', (event: { error?: unknown }) => {

@@ -23,9 +23,12 @@ export function openReplies(streams: Map<string, Stream>, id: string, maxBuffere
 
   const stream: Stream = {
     push(reply) {
-      if (buffer.length < maxBuffered) buffer.push(reply);
-      else stream.end(problem('buffer_full', id));
+      buffer.push(reply);
       wake();
+      // A loop that keeps up has them before that, however many come in one frame.
+      setTimeout(() => {
+        if (buffer.length > maxBuffered && !isOver) stream.end(problem('buffer_full', id));
+      });
     },
     end(error) {
       failure = error;

@@ -113,7 +113,7 @@ export interface Reply {
 }
 
 export interface RepliesOptions {
-  /** How many wait to be read at most; one more ends the replies with `buffer_full`. Default: 1000. */
+  /** How many may wait for the loop; where it leaves more of them, the replies end with `buffer_full`. Default: 1000. */
   maxBuffered?: number;
 }
 

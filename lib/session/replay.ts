@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, fullJitterMs } from '../backoff';
-import { batchesOf } from '../batches';
 import { withSeq } from '../frames';
+import { pack } from '../packing';
 import type { Post } from '../post';
 import { reasonsOf } from '../reason';
 import { detach, type Held, type HolderPorts, letGo, tellEnd } from './partings';
@@ -19,7 +19,7 @@ export interface ReplayPorts extends HolderPorts {
 
 export interface Resumed extends Pick<Extract<Resumption, { result: 'resumed' }>, 'seq' | 'replies'> {
   /** Whether the client reads several replies in one frame. */
-  inBatches: boolean;
+  readsBatches: boolean;
 }
 
 const attemptMs = 2000;
@@ -52,15 +52,15 @@ export async function replay(
 async function replayUntilLive(
   { session, connectionId }: Held,
   firstFrame: string,
-  { inBatches, ...resumed }: Resumed,
+  { readsBatches, ...resumed }: Resumed,
   deadline: number,
   { sessions, post }: ReplayPorts,
 ): Promise<'live' | 'superseded' | 'incomplete' | 'gone'> {
   let { seq, replies } = resumed;
   if ((await postUntilTaken(connectionId, firstFrame, deadline, post)) === 'gone') return 'gone';
   for (;;) {
-    const numbered = replies.map(({ seq, frame }) => ({ seq, frame: withSeq(frame, seq), inBatches }));
-    for (const { frame, items } of batchesOf(numbered)) {
+    const numbered = replies.map(({ seq, frame }) => ({ seq, frame: withSeq(frame, seq), readsBatches }));
+    for (const { frame, items } of pack(numbered)) {
       if ((await postUntilTaken(connectionId, frame, deadline, post)) === 'gone') return 'gone';
       seq = items.at(-1)?.seq ?? seq;
     }

@@ -54,11 +54,11 @@ export function storeReplies(
 
 function resultOf(reply: SessionReply, index: number, appended: Appending): AddressedFrame | Judgement {
   if (appended.result !== 'stored') return { verdict: 'gone', attempts: 0 };
-  const { postTo, inBatches = false, seqs } = appended;
+  const { postTo, readsBatches = false, seqs } = appended;
   const { seq, is } = seqs[index] as (typeof seqs)[number];
   if (is === 'received') return { verdict: 'delivered', attempts: 0, duplicate: true };
   if (postTo === undefined) return { verdict: 'stored', attempts: 0 };
   // A copy too: whoever stored the first may not have come to post it.
   const { session, frame, trail } = reply;
-  return { connectionId: postTo, session, frame: withSeq(frame, seq), inBatches, trail };
+  return { connectionId: postTo, session, frame: withSeq(frame, seq), readsBatches, trail };
 }

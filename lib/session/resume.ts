@@ -98,7 +98,7 @@ export function createSessionRoutes(ports: SessionPorts): SessionRoutes {
       await farewell;
       if (membership === undefined) metrics.write({ SessionsResumed: 1 });
       const frame = JSON.stringify(sessionFrame({ id, session, token, resumed: true, seq }));
-      const resumed = { ...resumption, inBatches: holder.inBatches === true };
+      const resumed = { ...resumption, readsBatches: holder.readsBatches === true };
       await replay(held, frame, resumed, replayDeadline, deadline, ports);
     } finally {
       await farewell;

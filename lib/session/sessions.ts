@@ -95,14 +95,14 @@ export type Appending =
   /** By this append; or before, and the connection that holds it may not know yet. */
   | { result: 'ended'; reason: EndReason; connectionId?: string }
   /**
-   * To be posted to `postTo`, several in one frame where `inBatches`; or by the function that resumes, or by the next that
+   * To be posted to `postTo`, several in one frame where `readsBatches`; or by the function that resumes, or by the next that
    * does. `abandoned`: connections to which nobody posts any more, for a function that resumed died in the midst: they must
    * be closed, and detached.
    */
   | {
       result: 'stored';
       postTo?: string;
-      inBatches?: boolean;
+      readsBatches?: boolean;
       abandoned: readonly string[];
       seqs: readonly Numbered[];
     };
@@ -254,7 +254,7 @@ export function createSessions(
       return swap<Appending>(session, deadline, async (state, change) => {
         const gone = { outcome: { result: 'gone' as const } };
         if (state === undefined) return gone;
-        const { connectionId, inBatches = false, replayUntil } = state;
+        const { connectionId, batchesTo, replayUntil } = state;
         const held = connectionId === undefined ? {} : { connectionId };
         if (isExpired(state, now)) return state.ended === undefined ? { next: lapsed(state, change), ...gone } : gone;
         if (state.ended !== undefined) {
@@ -275,7 +275,9 @@ export function createSessions(
           outcome: {
             result: 'stored',
             seqs,
-            ...(replayUntil === undefined && connectionId !== undefined ? { postTo: connectionId, inBatches } : {}),
+            ...(replayUntil === undefined && connectionId !== undefined
+              ? { postTo: connectionId, readsBatches: batchesTo === connectionId }
+              : {}),
             abandoned: abandoned(state, now),
           },
         };

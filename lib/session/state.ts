@@ -22,8 +22,8 @@ export interface SessionState {
   connectionId?: string;
   /** When that connection was opened, milliseconds since 1970. */
   connectedAt?: number;
-  /** Whether that connection's client reads several replies in one frame. */
-  inBatches?: boolean;
+  /** The connection whose client reads several replies in one frame; of any other it is not known, whoever wrote this. */
+  batchesTo?: string;
   /** Connections that lost the session to others and may not know: whoever was to tell them has not caught up. */
   unseated: readonly string[];
   /**
@@ -66,7 +66,7 @@ export interface Holder {
   connectedAt: number;
   userId?: string;
   /** Whether its client reads several replies in one frame. */
-  inBatches?: boolean;
+  readsBatches?: boolean;
 }
 
 export interface NewReply {
@@ -149,7 +149,7 @@ export function opened(session: string, token: string, holder: Holder, now: numb
     expiresAt: lostAfter(holder),
     connectionId: holder.connectionId,
     connectedAt: holder.connectedAt,
-    inBatches: holder.inBatches === true,
+    batchesTo: batchesTo(holder),
     unseated: [],
     lastSeq: 0,
     receivedSeq: 0,
@@ -160,12 +160,12 @@ export function opened(session: string, token: string, holder: Holder, now: numb
 }
 
 export function takenOver(state: SessionState, holder: Holder, replayUntil: number, change: string): SessionState {
-  const { connectionId, connectedAt, inBatches = false } = holder;
+  const { connectionId, connectedAt } = holder;
   const before = [...state.unseated, ...(state.connectionId === undefined ? [] : [state.connectionId])];
   const unseated = before.filter((id) => id !== connectionId).slice(-sessionLimits.unseated);
   const changes = withChange(state, change);
-  const expiresAt = lostAfter(holder);
-  return { ...state, connectionId, connectedAt, inBatches, unseated, replayUntil, expiresAt, changes };
+  const held = { connectionId, connectedAt, batchesTo: batchesTo(holder), expiresAt: lostAfter(holder) };
+  return { ...state, ...held, unseated, replayUntil, changes };
 }
 
 export function caughtUp({ replayUntil: _, ...state }: SessionState): SessionState {
@@ -174,7 +174,7 @@ export function caughtUp({ replayUntil: _, ...state }: SessionState): SessionSta
 
 /** Undefined where the connection is nothing to the session. */
 export function detached(state: SessionState, connectionId: string, now: number): SessionState | undefined {
-  const { connectionId: holder, connectedAt: _, inBatches: __, replayUntil: ___, ...rest } = state;
+  const { connectionId: holder, connectedAt: _, replayUntil: __, ...rest } = state;
   if (connectionId === holder) return { ...rest, expiresAt: Math.ceil(now / 1000) + sessionLimits.ttlSeconds };
   if (!state.unseated.includes(connectionId)) return undefined;
   return { ...state, unseated: state.unseated.filter((id) => id !== connectionId) };
@@ -194,9 +194,8 @@ export function ended(state: SessionState, reason: EndReason, change: string): S
  * Its time is over, and a reply to it was refused: nobody may resume it now without that reply, though he looked when its
  * time was not over, or has another clock.
  */
-export function lapsed(state: SessionState, change: string): SessionState {
-  const { connectionId: _, connectedAt: __, inBatches: ___, ...rest } = state;
-  return ended(rest, 'too_old', change);
+export function lapsed({ connectionId: _, connectedAt: __, ...state }: SessionState, change: string): SessionState {
+  return ended(state, 'too_old', change);
 }
 
 /** The client has all up to `seq`, which is one of the session's. */
@@ -255,6 +254,10 @@ export function lastSeqOf({ firstSeq, count }: Page): number {
 /** Seconds since 1970: where no disconnect is told, the connection's lease ends before. */
 function lostAfter({ connectedAt }: Holder): number {
   return Math.ceil(connectedAt / 1000) + leaseSeconds + sessionLimits.ttlSeconds;
+}
+
+function batchesTo({ connectionId, readsBatches = false }: Holder): string {
+  return readsBatches ? connectionId : '';
 }
 
 function withChange({ changes }: SessionState, change: string): readonly string[] {

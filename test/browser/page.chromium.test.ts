@@ -126,6 +126,8 @@ describe('the page', () => {
 
     await page.locator('.reply', { hasText: 'third' }).waitFor({ timeout: 15_000 });
     expect(await replies(page)).toEqual(['The example worker has processed: before', ...['first', 'second', 'third']]);
+    const together = await page.locator('.frame', { hasText: 'got 3/3' }).innerText();
+    expect(together).toMatch(/"event":"recv","seq":4,.*third/);
     expect(await facts(page)).toMatchObject({ Resumed: expect.stringMatching(/^once at/), 'Last reply': 'number 4' });
     await send(page, 'after');
     await page.locator('.reply', { hasText: 'after' }).waitFor();

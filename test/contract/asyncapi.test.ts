@@ -13,7 +13,6 @@ import { defaultLimits, deliver } from '../../lib/delivery';
 import { errorCodes, GatewayError, toGatewayError } from '../../lib/errors';
 import {
   ackFrame,
-  batchFrame,
   errorFrame,
   maxFrameBytes,
   ownEvents,
@@ -28,6 +27,7 @@ import { newMessageId } from '../../lib/message-id';
 import { checkMessage } from '../../lib/message-schema';
 import { noMetrics } from '../../lib/metrics';
 import { buildRequest, parseReply, type Request, type RequestStyle } from '../../lib/packets';
+import { pack } from '../../lib/packing';
 import type { PostOutcome } from '../../lib/post';
 import { recentDeliveries } from '../../lib/recent';
 import { createSender } from '../../lib/sender';
@@ -187,7 +187,8 @@ describe('a frame that the gateway builds is documented:', () => {
     });
     expectDocumented('recv', JSON.parse(withSeq(reply, 1)));
     expectDocumented('error', JSON.parse(withSeq(error, 1000)));
-    expectDocumented('batch', JSON.parse(batchFrame([withSeq(reply, 1), withSeq(error, 2)])));
+    const [batch] = pack([withSeq(reply, 1), withSeq(error, 2)].map((frame) => ({ frame, readsBatches: true })));
+    expectDocumented('batch', JSON.parse(batch?.frame ?? ''));
   });
 
   test.each(['s', null])('session, opened or taken over, to id %p', (id) => {

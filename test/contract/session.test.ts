@@ -198,6 +198,20 @@ describe('a session', () => {
     expect(answer).toMatchObject({ event: 'error', code: 'invalid_message' });
   });
 
+  test('is known by who reads several replies in one frame', async () => {
+    const append = async (session: string) => {
+      const replies = [1, 2].map((n) => ({ frame: frameOf(n), identity: `identity-${n}` }));
+      return sessions.append(session, replies, Date.now() + 5000);
+    };
+    const [one, several] = [await connect(), await connect()];
+    const opened = (await ask(several, { action: 'session', batches: true })) as Frame;
+    expect(await append(opened.session)).toMatchObject({ postTo: several, readsBatches: true });
+    const other = (await ask(one, { action: 'session' })) as Frame;
+    expect(await append(other.session)).toMatchObject({ postTo: one, readsBatches: false });
+    await claim(one, other, 2);
+    expect(await append(other.session)).toMatchObject({ postTo: one, readsBatches: false });
+  });
+
   test('is not for a client that does not say clearly what it reads', async () => {
     const refused = await ask(await connect(), { action: 'session', batches: 'yes' });
     expect(refused).toMatchObject({ code: 'invalid_message', message: 'batches must be true or false.' });

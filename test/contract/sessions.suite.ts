@@ -76,7 +76,7 @@ export function describeSessions(name: string, openStore: () => Promise<SessionS
         expect(await append(replies(1, 2))).toEqual({
           result: 'stored',
           postTo: first.connectionId,
-          inBatches: false,
+          readsBatches: false,
           abandoned: [],
           seqs: [
             { seq: 1, is: 'new' },
@@ -87,21 +87,25 @@ export function describeSessions(name: string, openStore: () => Promise<SessionS
       });
 
       test('knows of each connection whether its client reads several replies in one frame', async () => {
-        const { session, token } = await sessions.open({ ...holder(), inBatches: true }, deadline);
+        const { session, token } = await sessions.open({ ...holder(), readsBatches: true }, deadline);
         const append = () => sessions.append(session, replies(1, 1), deadline);
         const take = (by: Holder) => sessions.resume(by, { session, token, after: 0 }, deadline);
-        expect(await append()).toMatchObject({ result: 'stored', inBatches: true });
+        expect(await append()).toMatchObject({ result: 'stored', readsBatches: true });
         const next = holder();
         expect(await take(next)).toMatchObject({ result: 'resumed' });
         await sessions.caughtUp(session, next.connectionId, 1, deadline);
-        expect(await append()).toMatchObject({ postTo: next.connectionId, inBatches: false });
+        expect(await append()).toMatchObject({ postTo: next.connectionId, readsBatches: false });
         waitFor(1);
-        const last = { ...holder(), inBatches: true };
+        const last = { ...holder(), readsBatches: true };
         expect(await take(last)).toMatchObject({ result: 'resumed' });
         await sessions.caughtUp(session, last.connectionId, 2, deadline);
-        expect(await append()).toMatchObject({ postTo: last.connectionId, inBatches: true });
+        expect(await append()).toMatchObject({ postTo: last.connectionId, readsBatches: true });
+        // By a version that knows nothing of this.
+        const { state, version } = (await store.load(session)) as NonNullable<Awaited<ReturnType<typeof store.load>>>;
+        await store.save({ ...state, connectionId: 'another' }, version);
+        expect(await append()).toMatchObject({ postTo: 'another', readsBatches: false });
+        await store.save(state, version + 2);
         await sessions.detach(session, last.connectionId, deadline);
-        expect((await store.load(session))?.state).not.toHaveProperty('inBatches');
       });
 
       test('is nobody’s who was not told of it', async () => {

@@ -187,8 +187,9 @@ export function describeSessions(name: string, env: Record<string, string>): voi
           data: { n: n + 1 },
         })),
       );
-      expect(frames[0]).toHaveLength(100);
-      expect(frames.length).toBeLessThan(100);
+      const [missed, ...live] = frames;
+      expect(missed).toHaveLength(100);
+      expect(live.length).toBeLessThan(50);
     });
 
     test('go on over many connections', async () => {

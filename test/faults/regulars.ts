@@ -135,7 +135,7 @@ function come(
     }
 
     override send(text: string): void {
-      super.send(readsBatches ? text : text.replace('"batches":true,', ''));
+      super.send(readsBatches ? text : text.replace(',"batches":true', ''));
     }
   }
   const socketOf = Kept as unknown as WebSocketConstructor;

@@ -1,7 +1,10 @@
 import { addTo, byId, following, make, shortened, timeText } from './dom';
 import type { Way } from './network';
 
-/** The raw frames, as they went over the wire but for the tokens: the last ones, until somebody stops to read. */
+/**
+ * The raw frames, as they went over the wire but for the tokens: the last ones, until somebody stops to read. Of several
+ * replies in one frame, each.
+ */
 
 const most = 200;
 const longest = 2000;
@@ -21,17 +24,24 @@ export function frameLog(): (way: Way, text: string) => void {
     list.replaceChildren();
     if (held) held = [];
   });
-  return (way, text) => {
+  const log = (way: Way, name: string, text: string) => {
     const item = make(
       'li',
       { class: 'frame', 'data-way': way },
       make('time', {}, timeText(new Date(), 3)),
-      make('span', {}, names[way]),
+      make('span', {}, name),
       make('code', {}, shortened(withoutTokens(text), longest)),
     );
     if (held === undefined) return show(item);
     held.push(item);
     if (held.length > most) held.shift();
+  };
+  return (way, text) => {
+    if (!text.startsWith('[')) return log(way, names[way], text);
+    const parts: unknown[] = JSON.parse(text);
+    for (const [at, part] of parts.entries()) {
+      log(way, `${names[way]} ${at + 1}/${parts.length}`, JSON.stringify(part));
+    }
   };
 }
 

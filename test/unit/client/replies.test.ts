@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Replies } from '../../../lib/client';
 import { admit, type Rig, readmit, reply, startRig } from '../../helpers/client-library';
@@ -73,10 +74,23 @@ describe('the replies to a send', () => {
     const connection = await rig.server.connection();
     for (const data of [1, 2, 3]) connection.say({ event: 'recv', id: '1', data });
     await gateway.tells('recv', ({ data }) => data === 3);
+    await sleep(20);
     expect(await replies.next()).toMatchObject({ value: { data: 1 } });
     expect(await replies.next()).toMatchObject({ value: { data: 2 } });
+    expect(await replies.next()).toMatchObject({ value: { data: 3 } });
+    connection.say({ event: 'recv', id: '1', data: 4 });
+    await gateway.tells('recv', ({ data }) => data === 4);
     await expect(replies.next()).rejects.toMatchObject({ code: 'buffer_full', id: '1' });
     expect(await replies.next()).toMatchObject({ done: true });
+  });
+
+  test('go on where more come in one frame than are buffered, and the loop reads them', async () => {
+    const gateway = rig.connect({ session: 'auto' });
+    const replies = gateway.replies('1', { maxBuffered: 2 });
+    const connection = await admit(rig.server);
+    const first = take(replies, 30);
+    connection.say(Array.from({ length: 30 }, (_, n) => ({ event: 'recv', seq: n + 1, id: '1', data: n })));
+    expect(await first).toEqual(Array.from({ length: 30 }, (_, n) => n));
   });
 
   test('end with the error of the service, after those before it; which is told to listeners too', async () => {

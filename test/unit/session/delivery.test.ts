@@ -102,8 +102,8 @@ async function gateway(world: World = {}) {
     return (deliveries: Delivery[], budgetMs = 10_000) =>
       deliver(deliveries, Date.now() + budgetMs, ports, { ...limits, storeMs });
   };
-  const open = (connectionId: string, inBatches = false) =>
-    sessions.open({ connectionId, connectedAt: Date.now(), inBatches }, soon());
+  const open = (connectionId: string, readsBatches = false) =>
+    sessions.open({ connectionId, connectedAt: Date.now(), readsBatches }, soon());
   /** What the next connection gets, and takes over. */
   const resume = async ({ session, token }: Opened, connectionId: string, after = 0) => {
     const resumption = await sessions.resume(
@@ -250,7 +250,7 @@ describe('replies in a session whose client reads several in one frame', () => {
   });
 
   test('are posted again together, and kept together where they are not taken', async () => {
-    const { open, resume, deliver, taken, posts, deadLetters, closed } = await gateway({
+    const { open, resume, deliver, taken, posts, deadLetters, closed, measured } = await gateway({
       answer: (connectionId, attempt) => (connectionId === 'b' ? 403 : attempt === 0 ? 503 : 200),
     });
     const [first, second] = [await open('a', true), await open('b', true)];
@@ -258,6 +258,7 @@ describe('replies in a session whose client reads several in one frame', () => {
     expect(await deliver([...to(first), ...to(second)])).toEqual(['delivered', 'delivered', 'stored', 'stored']);
     expect(posts.sort()).toEqual(['a', 'a', 'b']);
     expect(numbers(taken.get('a')?.[0] as unknown[])).toHaveLength(2);
+    expect(measured).toMatchObject([{ RepliesDelivered: 2, RepliesStored: 2, Retries: 1 }]);
     expect([deadLetters, closed]).toEqual([[], ['b']]);
     expect(numbers(await resume(second, 'c'))).toEqual([
       [1, 1],

@@ -265,7 +265,7 @@ class ClientSocket implements WebSocketLike {
   }
 
   send(text: string): void {
-    void this.#world.send(this.#socket, this.#readsBatches ? text : text.replace('"batches":true,', ''));
+    void this.#world.send(this.#socket, this.#readsBatches ? text : text.replace(',"batches":true', ''));
   }
 
   close(): void {
