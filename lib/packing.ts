@@ -1,3 +1,5 @@
+import { runsOf } from './runs';
+
 /**
  * Replies as they are posted: several to one connection in one frame, where its client reads that (a `batch` in
  * docs/PROTOCOL.md). They take one post then, where each would wait for the answer to the one before.
@@ -21,21 +23,12 @@ export const maxBatchBytes = 32 * 1024;
 
 /** In their order: neighbours that may go together and fit, and each other one alone. */
 export function pack<T extends Packable>(items: readonly T[]): Packed<T>[] {
-  const groups: [T, ...T[]][] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const group = groups.at(-1);
-    // The brackets, and a comma before each but the first.
-    const size = Buffer.byteLength(item.frame) + 1;
-    if (group?.[0].readsBatches && item.readsBatches && bytes + size <= maxBatchBytes) {
-      group.push(item);
-      bytes += size;
-    } else {
-      groups.push([item]);
-      bytes = size + 1;
-    }
-  }
-  return groups.map((items) => ({ frame: frameOf(items), items }));
+  // The brackets of the array, and a comma before each but the first.
+  return runsOf(items, maxBatchBytes - 1, sizeInBatch).map(({ items }) => ({ frame: frameOf(items), items }));
+}
+
+function sizeInBatch({ frame, readsBatches }: Packable): number {
+  return readsBatches ? Buffer.byteLength(frame) + 1 : Number.POSITIVE_INFINITY;
 }
 
 function frameOf(items: readonly [Packable, ...Packable[]]): string {

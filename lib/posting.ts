@@ -76,8 +76,9 @@ async function postLine(line: readonly AddressedFrame[], batch: Batch): Promise<
     const judgement = ended ?? (await postUnlessCopy({ ...first, frame }, batch));
     batch.judgements.set(first, judgement);
     // A post that was repeated is one retry, of the first of them.
-    const ofOthers = { ...judgement, attempts: Math.min(judgement.attempts, 1) };
-    for (const other of others) batch.judgements.set(other, ofOthers);
+    for (const other of others) {
+      batch.judgements.set(other, { ...judgement, attempts: Math.min(judgement.attempts, 1) });
+    }
     if (judgement.verdict === 'delivered') continue;
     if (judgement.verdict === 'gone') ended = { verdict: 'gone', attempts: 0 };
     else if (judgement.verdict === 'throttled' || first.session !== undefined) {

@@ -25,6 +25,7 @@ export function openReplies(streams: Map<string, Stream>, id: string, maxBuffere
     push(reply) {
       buffer.push(reply);
       wake();
+      if (buffer.length <= maxBuffered) return;
       // A loop that keeps up has them before that, however many come in one frame.
       setTimeout(() => {
         if (buffer.length > maxBuffered && !isOver) stream.end(problem('buffer_full', id));

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { runsOf } from '../runs';
 import { endsAt, lastSeqOf, type NewPage, type NewReply, type SessionState, sessionLimits } from './state';
 
 /**
@@ -39,28 +40,15 @@ export function pageWriter(write: (id: string, frames: readonly string[], expire
   return async (state: SessionState, replies: readonly NewReply[]): Promise<readonly NewPage[]> => {
     if (!isDeepStrictEqual(written.replies, replies)) {
       const expiresAt = Math.ceil(endsAt(state) / 1000) + graceSeconds;
-      const writing = split(replies).map(async ({ frames, bytes }) => {
+      const bytesOf = ({ frame }: NewReply) => Buffer.byteLength(frame);
+      const writing = runsOf(replies, sessionLimits.maxPageBytes, bytesOf).map(async ({ items, size }) => {
         const id = randomBytes(9).toString('base64url');
+        const frames = items.map(({ frame }) => frame);
         await write(id, frames, expiresAt);
-        return { id, count: frames.length, bytes };
+        return { id, count: items.length, bytes: size };
       });
       written = { replies, pages: await Promise.all(writing) };
     }
     return written.pages;
   };
-}
-
-function split(replies: readonly NewReply[]): { frames: string[]; bytes: number }[] {
-  const pages: { frames: string[]; bytes: number }[] = [];
-  for (const { frame } of replies) {
-    const bytes = Buffer.byteLength(frame);
-    const page = pages.at(-1);
-    if (page !== undefined && page.bytes + bytes <= sessionLimits.maxPageBytes) {
-      page.frames.push(frame);
-      page.bytes += bytes;
-    } else {
-      pages.push({ frames: [frame], bytes });
-    }
-  }
-  return pages;
 }

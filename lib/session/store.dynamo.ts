@@ -3,6 +3,7 @@ import type { AttributeValue, BatchGetItemOutput } from '@aws-sdk/client-dynamod
 import type { AwsClientConfig } from '../aws-json';
 import { fullJitterMs } from '../backoff';
 import { conditionally, dynamoClient, inTime } from '../dynamo';
+import { runsOf } from '../runs';
 import type { SessionState } from './state';
 import type { SessionStore } from './store';
 
@@ -13,6 +14,9 @@ const mostDeletes = 25;
 const backOff = { pauseMs: 50, longestPauseMs: 500 };
 
 type Item = Record<string, AttributeValue>;
+
+/** The size of each where they are counted. */
+const one = () => 1;
 
 /**
  * Sessions on DynamoDB, by single-item writes, one of which is conditional; no transactions. Hash key `session` (S), range
@@ -90,7 +94,7 @@ export function dynamoSessionStore(tableName: string, config: AwsClientConfig = 
 
     async pages(session, pageIds) {
       const keys = pageIds.map((id) => pageKey(session, id));
-      const items = (await Promise.all(inBatches(keys, mostReads).map(readPages))).flat();
+      const items = (await Promise.all(runsOf(keys, mostReads, one).map((run) => readPages(run.items)))).flat();
       return new Map(
         items.map(({ item, frames }) => [
           (item?.S ?? '').slice('page#'.length),
@@ -101,16 +105,10 @@ export function dynamoSessionStore(tableName: string, config: AwsClientConfig = 
 
     async deletePages(session, pageIds) {
       const deletes = pageIds.map((id) => ({ DeleteRequest: { Key: pageKey(session, id) } }));
-      const batches = inBatches(deletes, mostDeletes).map((batch) =>
-        client.send('BatchWriteItem', { RequestItems: { [tableName]: batch } }, inTime()),
+      const batches = runsOf(deletes, mostDeletes, one).map(({ items }) =>
+        client.send('BatchWriteItem', { RequestItems: { [tableName]: items } }, inTime()),
       );
       await Promise.all(batches);
     },
   };
-}
-
-function inBatches<T>(all: readonly T[], most: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / most) }, (_, index) =>
-    all.slice(index * most, (index + 1) * most),
-  );
 }
