@@ -17,10 +17,8 @@ export interface FakeAws {
    * counts once.
    */
   requests: ReadonlyMap<string, number>;
-  /** Before @connections answers, milliseconds; 0 at first. */
-  postMs: number;
-  /** Before DynamoDB answers, the same. */
-  tableMs: number;
+  /** Before either answers, milliseconds; 0 at first. */
+  latencyMs: number;
   order: Order;
   close(): Promise<void>;
 }
@@ -51,12 +49,9 @@ export async function startFakeAws(): Promise<FakeAws> {
     if (isNew) signedAt.set(content, date);
     if (!isRepeat) requests.set(asked, (requests.get(asked) ?? 0) + 1);
     const answer = asked === 'post' ? '' : answerOf(asked, body);
-    if (asked !== 'post' && aws.tableMs > 0) await sleep(aws.tableMs);
-    if (asked === 'post' && !isRepeat) {
-      const answered = order.came(request.url ?? '', body);
-      if (aws.postMs > 0) await sleep(aws.postMs);
-      answered();
-    }
+    const answered = asked === 'post' && !isRepeat ? order.came(request.url ?? '', body) : undefined;
+    if (aws.latencyMs > 0) await sleep(aws.latencyMs);
+    answered?.();
     response.writeHead(200, {
       'content-type': 'application/x-amz-json-1.0',
       'content-length': Buffer.byteLength(answer),
@@ -70,8 +65,7 @@ export async function startFakeAws(): Promise<FakeAws> {
   const aws: FakeAws = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
-    postMs: 0,
-    tableMs: 0,
+    latencyMs: 0,
     order,
     close: () => closeServer(server),
   };

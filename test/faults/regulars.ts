@@ -9,6 +9,7 @@ import { timing } from '../../lib/client/timing';
 import { brokerAt } from '../../lib/credentials';
 import { deliveriesOf } from '../../lib/mq-event';
 import { AmqpPublisher } from '../../lib/publisher';
+import { withoutBatches } from '../helpers/without-batches';
 import type { Books } from './books';
 
 /**
@@ -135,7 +136,7 @@ function come(
     }
 
     override send(text: string): void {
-      super.send(readsBatches ? text : text.replace(',"batches":true', ''));
+      super.send(readsBatches ? text : withoutBatches(text));
     }
   }
   const socketOf = Kept as unknown as WebSocketConstructor;

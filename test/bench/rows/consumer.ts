@@ -106,8 +106,7 @@ async function turn(
     numbered += repliesEach;
     return [0, event] as const;
   });
-  aws.postMs = shape.postMs;
-  aws.tableMs = shape.postMs;
+  aws.latencyMs = shape.postMs;
   aws.order.watch();
   const before = requestsTo(aws);
   const { ms, cpuUs } = await process.call(calls);

@@ -1,6 +1,7 @@
 import { connect } from '../../../../lib/client';
 import type { Gateway, Reply, Session, WebSocketLike } from '../../../../lib/client/types';
 import { sessionLimits } from '../../../../lib/session/state';
+import { withoutBatches } from '../../../helpers/without-batches';
 import type { Socket, World } from './world';
 
 /**
@@ -265,7 +266,7 @@ class ClientSocket implements WebSocketLike {
   }
 
   send(text: string): void {
-    void this.#world.send(this.#socket, this.#readsBatches ? text : text.replace(',"batches":true', ''));
+    void this.#world.send(this.#socket, this.#readsBatches ? text : withoutBatches(text));
   }
 
   close(): void {
